@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/memory.h"
+
+char *text_format(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *text = text_format_v(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+char *text_format_v(const char *format, va_list arguments)
+{
+    va_list again;
+
+    va_copy(again, arguments);
+    int size = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (size < 0) /* an encoding error: only a broken format string can cause it */
+        abort();
+    char *text = NEW_ARRAY(char, (size_t)size + 1);
+    vsnprintf(text, (size_t)size + 1, format, arguments);
+    return text;
+}
+
+char *text_copy(const char *text)
+{
+    return text ? text_copy_n(text, strlen(text)) : NULL;
+}
+
+char *text_copy_n(const char *text, size_t size)
+{
+    char *copy = NEW_ARRAY(char, size + 1);
+
+    if (size)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+bool text_equal(const char *a, const char *b)
+{
+    if (!a || !b)
+        return a == b;
+    return strcmp(a, b) == 0;
+}
+
+bool text_starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool text_ends_with(const char *text, const char *suffix)
+{
+    size_t text_size = strlen(text);
+    size_t suffix_size = strlen(suffix);
+
+    return text_size >= suffix_size && strcmp(text + text_size - suffix_size, suffix) == 0;
+}
+
+void text_random_hex(char *buffer, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i + 1 < size; i++) {
+        unsigned char byte;
+        if (getrandom(&byte, 1, 0) != 1)
+            abort(); /* documented to never fail for so few bytes once the pool is ready */
+        buffer[i] = digits[byte & 0x0f];
+    }
+    if (size)
+        buffer[size - 1] = '\0';
+}
+
+void text_buffer_append(struct text_buffer *buffer, const char *data, size_t size)
+{
+    if (buffer->size + size + 1 > buffer->capacity) {
+        size_t capacity = buffer->capacity ? buffer->capacity : 64;
+        while (capacity < buffer->size + size + 1)
+            capacity *= 2;
+        buffer->data = memory_resize(buffer->data, capacity, 1);
+        buffer->capacity = capacity;
+    }
+    if (size)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+    buffer->data[buffer->size] = '\0';
+}
+
+void text_buffer_add(struct text_buffer *buffer, const char *text)
+{
+    text_buffer_append(buffer, text, strlen(text));
+}
+
+void text_buffer_format(struct text_buffer *buffer, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    cleanup_free char *text = text_format_v(format, arguments);
+    va_end(arguments);
+    text_buffer_add(buffer, text);
+}
+
+const char *text_buffer_text(const struct text_buffer *buffer)
+{
+    return buffer->data ? buffer->data : "";
+}
+
+char *text_buffer_take(struct text_buffer *buffer)
+{
+    char *text = buffer->data ? TAKE_PTR(buffer->data) : text_copy("");
+
+    *buffer = (struct text_buffer){0};
+    return text;
+}
+
+void text_buffer_clear(struct text_buffer *buffer)
+{
+    free(buffer->data);
+    *buffer = (struct text_buffer){0};
+}
+
+void text_list_add(struct text_list *list, const char *text)
+{
+    text_list_take(list, text_copy(text));
+}
+
+void text_list_format(struct text_list *list, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    text_list_take(list, text_format_v(format, arguments));
+    va_end(arguments);
+}
+
+void text_list_take(struct text_list *list, char *text)
+{
+    list->items = memory_resize(list->items, list->count + 2, sizeof(*list->items));
+    list->items[list->count++] = text;
+    list->items[list->count] = NULL;
+}
+
+bool text_list_contains(const struct text_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (text_equal(list->items[i], text))
+            return true;
+    }
+    return false;
+}
+
+void text_list_clear(struct text_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){0};
+}

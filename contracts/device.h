@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What an agent says of its device: the values of device-info, device-state and device-heartbeat.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/deadline.h"
+#include "base/error.h"
+#include "contracts/names.h"
+
+#define DEVICE_VALUE_MAX (256u << 10) /* bytes of any of the three values */
+#define DEVICE_ERROR_MAX 2048         /* bytes of a reported error; the rest is cut, ending in "…" */
+#define DEVICE_LABELS_MAX 64
+
+struct device_label {
+    char *key;   /**< 1..63 bytes of [A-Za-z0-9._/-] */
+    char *value; /**< 0..63 bytes */
+};
+
+struct device_info {
+    char *device_id;
+    char *agent_version;
+    char *arch; /**< as uname(2): "x86_64", "aarch64" */
+    char *os;   /**< PRETTY_NAME of os-release */
+    struct device_label *labels; /**< sorted by key */
+    size_t label_count;
+    struct {
+        char *hostname;
+        char *kernel;     /**< release, as uname(2) */
+        int64_t cpus;
+        int64_t memory_kb;
+        char *container_runtime; /**< "podman 4.3.1"; NULL while unknown or runtime_enabled = false */
+    } inventory;
+};
+MUST_CHECK int device_info_decode(const char *data, size_t size, struct device_info **ret, struct error *err);
+MUST_CHECK int device_info_encode(const struct device_info *info, char **ret, struct error *err);
+void device_info_free(struct device_info *info);
+DEFINE_CLEANUP(struct device_info *, device_info_free)
+
+/*
+ *            desired state put              containers run
+ *   (none) ───────────────────▶ Pending ───────────────────▶ Running
+ *                                 ▲  │ refused, pull/init/      │ drift,
+ *                                 │  ▼ start failed             ▼ new revision
+ *                               Failed ──── retried ─────────▶ Pending
+ *   any ── desired state deleted ──▶ Removing ──▶ (key deleted)
+ */
+enum deployment_phase { PHASE_PENDING, PHASE_RUNNING, PHASE_FAILED, PHASE_REMOVING };
+/** "Pending", "Running", "Failed", "Removing". */
+const char *deployment_phase_name(enum deployment_phase phase);
+
+struct container_status {
+    char *name;   /**< the service's name in the score */
+    char *id;     /**< podman's 64 hex digits */
+    char *image;
+    char *status; /**< podman's word: "running", "exited", … */
+};
+
+struct device_state {
+    enum deployment_phase phase;
+    uint64_t revision; /**< of the desired-state key this is about; 0 when not known */
+    char *message;     /**< progress while Pending ("pulling localhost/hello-web:v2: 3 of 5 layers"), or NULL */
+    char *error;       /**< why it Failed, or NULL */
+    struct container_status *containers;
+    size_t container_count;
+    char since[RFC3339_SIZE]; /**< when the phase was entered */
+};
+MUST_CHECK int device_state_decode(const char *data, size_t size, struct device_state **ret, struct error *err);
+MUST_CHECK int device_state_encode(const struct device_state *state, char **ret, struct error *err);
+void device_state_free(struct device_state *state);
+DEFINE_CLEANUP(struct device_state *, device_state_free)
+
+struct device_heartbeat {
+    char time[RFC3339_SIZE];
+    int64_t uptime_s; /**< of the agent */
+    char *agent_version;
+};
+MUST_CHECK int device_heartbeat_decode(const char *data, size_t size, struct device_heartbeat **ret,
+                                       struct error *err);
+MUST_CHECK int device_heartbeat_encode(const struct device_heartbeat *heartbeat, char **ret, struct error *err);
+void device_heartbeat_free(struct device_heartbeat *heartbeat);
+DEFINE_CLEANUP(struct device_heartbeat *, device_heartbeat_free)

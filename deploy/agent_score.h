@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * FleetAgentScore: one harmony-fleet-agent.
+ */
+
+#include "contracts/device.h"
+#include "deploy/nats_score.h"
+
+struct fleet_agent_score {
+    const char *agent_program; /**< absolute path */
+    const char *directory;     /**< configuration, secret and state */
+    const char *device_id;
+    const struct device_label *labels;
+    size_t label_count;
+    const char *nats_url;
+    struct user_password credentials; /**< the device user */
+    bool runtime_enabled;
+    const char *podman_socket;     /**< needed when runtime_enabled */
+    int heartbeat_interval_ms;     /**< 0: the agent's default; same below */
+    int reconcile_interval_ms;
+    const char *const *environment; /**< for its process; may be NULL */
+    /** The smoke check asks as this user (needs request rights); user NULL: no smoke check (NATS is known to be down). */
+    struct user_password smoke_check;
+};
+
+struct fleet_agent_deployed {
+    char *service;  /**< its service name on the host, "fleet-agent-<device>"; owned */
+    char *log_path; /**< owned; may be NULL */
+    struct score_outcome outcome;
+};
+void fleet_agent_deployed_clear(struct fleet_agent_deployed *deployed);
+
+/** Deploy to a Linux host. Smoke check: the agent answers a ping. */
+MUST_CHECK int fleet_agent_score_interpret(const struct fleet_agent_score *score, struct topology *topology,
+                                           struct deadline deadline, struct fleet_agent_deployed *ret,
+                                           struct error *err);

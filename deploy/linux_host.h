@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The Linux-host capability: files, directories and services of one host. A service is a program that is kept
+ * running: a systemd unit on a device, a process on the local host.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct service_definition {
+    const char *name;               /**< one token, e.g. "fleet-nats" */
+    const char *const *argv;        /**< NULL-terminated, absolute program */
+    const char *const *environment; /**< NULL-terminated "NAME=value"; may be NULL */
+};
+
+struct service_status {
+    bool running;
+    pid_t pid;      /**< 0 where not known */
+    char *log_path; /**< where its output goes; owned */
+};
+void service_status_clear(struct service_status *status);
+
+struct linux_host_operations {
+    /** Make `path` a directory with `mode`. *changed is set true if anything was done (same below). */
+    int (*ensure_directory)(void *context, const char *path, mode_t mode, bool *changed, struct error *err);
+    /** Make the file's bytes and mode these (compared byte by byte; replaced atomically). */
+    int (*ensure_file)(void *context, const char *path, const void *data, size_t size, mode_t mode, bool *changed,
+                       struct error *err);
+    /** Have the service running as defined: started, or restarted if the definition changed or `restart` is set. */
+    int (*ensure_service)(void *context, const struct service_definition *definition, bool restart, bool *changed,
+                          struct error *err);
+    int (*service_status)(void *context, const char *name, struct service_status *ret, struct error *err);
+    /** Stop the service and forget it; missing is fine. */
+    int (*remove_service)(void *context, const char *name, bool *changed, struct error *err);
+};
+
+struct linux_host {
+    const struct linux_host_operations *operations;
+    void *context;
+};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What this machine can do, found by probing (never by name) and by one function for tests and `fleet-e2e doctor`.
+ */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum capability {
+    CAPABILITY_ROOT,
+    CAPABILITY_NAMESPACES,  /**< mount, network, PID and cgroup namespaces can be made */
+    CAPABILITY_NATS_SERVER, /**< nats-server >= 2.10 ($FLEET_NATS_SERVER, the cache, PATH) */
+    CAPABILITY_PODMAN,      /**< podman >= 4 with an OCI runtime that starts a container here */
+    CAPABILITY_TEST_IMAGES, /**< the built test images in the cache */
+    CAPABILITY_REGISTRY,    /**< docker-registry */
+    CAPABILITY_COUNT
+};
+
+struct capability_report {
+    bool available;
+    char *found;  /**< "nats-server 2.10.27 (~/.cache/…)"; owned */
+    char *gap;    /**< why not, NULL when available; owned */
+    char *remedy; /**< the command or setting that mends it, NULL when available; owned */
+};
+void capability_report_clear(struct capability_report *report);
+
+const char *capability_name(enum capability capability);
+/** Probe one. Never fails: a probe that breaks is a gap. Results are cached for the life of the process. */
+void capability_probe(enum capability capability, struct capability_report *ret);
+
+/** How podman must be run here; found by the CAPABILITY_PODMAN probe. */
+struct podman_needs {
+    const char *program;    /**< absolute path of podman; borrowed */
+    const char *runtime;    /**< "crun" or "runc": the first that can work with this machine's control groups; borrowed */
+    const char *runtime_path;
+    bool needs_ulimits;     /**< limits must be set explicitly (the hard limits cannot be raised here) */
+    long nofile, nproc;     /**< limits to set when needs_ulimits */
+};
+MUST_CHECK int podman_needs_find(struct podman_needs *ret, struct error *err);
+/** Absolute path of the nats-server to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int nats_server_find(char **ret, struct error *err);
+/** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet). Borrowed. */
+const char *cache_directory(void);
+
+/** `fleet-e2e doctor`: every capability as a table with found/gap/remedy and this machine's quirks. Returns exit code: 0
+ * when every capability of `require` (host,pod,vm; NULL: host) is there. */
+int doctor_main(const char *require);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From the records of a run's tests (harness/phase.h): the breakdown table, JUnit XML and one self-contained HTML page
+ * with a timeline of phases per test.
+ */
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+/** Where records and reports go: $FLEET_E2E_REPORT, else ./fleet-e2e-report. Borrowed. */
+const char *report_directory(void);
+/**
+ * Read `directory`/records, write `directory`/junit.xml and `directory`/report.html, print the table to `out`. A record
+ * still "running" is reported as crashed. *failed counts tests that failed or crashed (may be NULL).
+ */
+MUST_CHECK int report_write(const char *directory, FILE *out, int *failed, struct error *err);
+/** Remove the records of an earlier run. */
+MUST_CHECK int report_clear(const char *directory, struct error *err);
