@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/host/scenario.h"
+
+#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
+
+/** What KV reports must be what podman runs. */
+static int expect_same_container(const struct device_state *state, const struct podman_container_list *list,
+                                 const char *image, struct error *err)
+{
+    CHECK(state->container_count == 1, "KV reports %zu containers", state->container_count);
+    CHECK(text_equal(state->containers[0].name, "web"), "KV calls it %s", state->containers[0].name);
+    CHECK(text_equal(state->containers[0].id, list->items[0].id), "KV has id %s, podman %s", state->containers[0].id,
+          list->items[0].id);
+    CHECK(text_equal(list->items[0].image, image), "podman runs %s", list->items[0].image);
+    CHECK(state->error == NULL, "Running with error %s", state->error);
+    return 0;
+}
+
+FLEET_TEST(host_deploy_lifecycle, deploy_upgrade_delete, .gate = "host", NEEDS_ALL)
+{
+    cleanup_scenario struct scenario scenario = {0};
+    CLEANUP(device_state_free) struct device_state *first = NULL;
+    CLEANUP(device_state_free) struct device_state *second = NULL;
+    cleanup_container_list struct podman_container_list v1 = {0};
+    cleanup_container_list struct podman_container_list v2 = {0};
+
+    TRY(scenario_new(test, false, &scenario, err));
+    struct phase *deploy = phase_begin(test->timeline, "deploy v1");
+    CLEANUP(score_free) struct score *score_v1 = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
+    TRY(scenario_deploy(&scenario, score_v1, &first, err));
+    TRY(scenario_container(&scenario, &v1, err));
+    TRY(expect_same_container(first, &v1, IMAGE_HELLO_WEB_V1, err));
+    TRY(scenario_expect_body(&scenario, "/version", "v1", err));
+    phase_end(deploy, NULL);
+
+    struct phase *upgrade = phase_begin(test->timeline, "upgrade to v2");
+    CLEANUP(score_free) struct score *score_v2 = scenario_hello_web(IMAGE_HELLO_WEB_V2, scenario.port);
+    TRY(scenario_deploy(&scenario, score_v2, &second, err));
+    TRY(scenario_container(&scenario, &v2, err));
+    TRY(expect_same_container(second, &v2, IMAGE_HELLO_WEB_V2, err));
+    CHECK(!text_equal(v1.items[0].id, v2.items[0].id), "the container was not replaced");
+    CHECK(second->revision > first->revision, "revision %" PRIu64 " after %" PRIu64, second->revision, first->revision);
+    TRY(scenario_expect_body(&scenario, "/version", "v2", err));
+    phase_end(upgrade, NULL);
+
+    struct phase *delete = phase_begin(test->timeline, "delete");
+    TRY(scenario_remove(&scenario, err));
+    phase_end(delete, NULL);
+    return scenario_finish(&scenario, err);
+}
+
+/** One member of `podman inspect`'s Config.Env. */
+static bool has_variable(const cJSON *inspected, const char *variable)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(inspected, "Config");
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, "Env")) {
+        if (text_equal(cJSON_GetStringValue(item), variable))
+            return true;
+    }
+    return false;
+}
+
+/** The mount at `destination`, or NULL. */
+static const cJSON *find_mount(const cJSON *inspected, const char *destination)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(inspected, "Mounts")) {
+        if (text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "Destination")), destination))
+            return item;
+    }
+    return NULL;
+}
+
+static int expect_state_in_podman(struct scenario *scenario, const char *id, const char *directory, const char *volume,
+                                  struct error *err)
+{
+    CLEANUP(cJSON_Delete) cJSON *inspected = NULL;
+
+    TRY(podman_host_inspect(host_stack_podman(scenario->stack), id, &inspected, err));
+    CHECK(has_variable(inspected, "GREETING=hello = \"fleet\""), "GREETING did not arrive");
+    CHECK(has_variable(inspected, "REGION=eu"), "REGION did not arrive");
+    const cJSON *data = find_mount(inspected, "/data");
+    CHECK(data != NULL, "nothing is mounted at /data");
+    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "Source")), directory),
+          "/data is not the directory");
+    CHECK(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(data, "RW")), "/data is writable");
+    const cJSON *cache = find_mount(inspected, "/cache");
+    CHECK(cache != NULL, "nothing is mounted at /cache");
+    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cache, "Name")), volume),
+          "/cache is not the volume");
+    return 0;
+}
+
+struct passes {
+    struct nats_connection *admin;
+    const char *device;
+    int seen;          /**< heartbeats seen, each on its own */
+    uint64_t revision; /**< of the last one */
+};
+
+/** Heartbeats come slower than reconciles here, so that n heartbeats mean at least n reconciles. */
+static int heartbeats_seen(void *context, struct text_buffer *state, struct error *err)
+{
+    struct passes *passes = context;
+    CLEANUP(kv_bucket_free) struct kv_bucket *bucket = NULL;
+    struct wire_key key;
+    struct kv_value value = {0};
+
+    if (kv_bucket_open(passes->admin, BUCKET_DEVICE_HEARTBEAT, 0, &bucket, err) < 0 ||
+        device_heartbeat_key(passes->device, &key, err) < 0 || kv_get(bucket, key.text, &value, err) < 0)
+        return -1;
+    if (value.revision != passes->revision) {
+        passes->revision = value.revision;
+        passes->seen++;
+    }
+    kv_value_clear(&value);
+    text_buffer_format(state, "%d heartbeats", passes->seen);
+    return passes->seen > 5; /* the first may be from before */
+}
+
+FLEET_TEST(host_deploy_lifecycle, container_id_is_stable_over_five_reconciles, .gate = "host", NEEDS_ALL)
+{
+    cleanup_scenario struct scenario scenario = {0};
+    cleanup_container_list struct podman_container_list before = {0};
+    cleanup_container_list struct podman_container_list after = {0};
+    CLEANUP(podman_recorder_free) struct podman_recorder *recorder = NULL;
+    cleanup_text_list struct text_list events = {0};
+    static const struct wait_options options = {.interval_ms = 50};
+
+    TRY(scenario_new(test, false, &scenario, err));
+    struct podman_host *podman = host_stack_podman(scenario.stack);
+    const char *directory = host_agent_state_directory(scenario.agent); /* a directory that exists */
+    cleanup_free char *volume = text_format("cache-%s", scenario.deployment);
+    CLEANUP(score_free)
+    struct score *score = scenario_hello_web_with_state(IMAGE_HELLO_WEB_V1, scenario.port, directory, volume);
+    TRY(scenario_deploy(&scenario, score, NULL, err));
+    TRY(scenario_container(&scenario, &before, err));
+    TRY(expect_state_in_podman(&scenario, before.items[0].id, directory, volume, err));
+
+    TRY(podman_recorder_start(podman, &recorder, err));
+    struct passes passes = {host_stack_admin(scenario.stack), host_agent_device(scenario.agent), 0, 0};
+    TRY(wait_until("five reconciles", heartbeats_seen, &passes, &options, deadline_in_ms(SCENARIO_MS), err));
+    /* The same bytes put again are a new revision and still no change. */
+    TRY(scenario_deploy(&scenario, score, NULL, err));
+    TRY(scenario_container(&scenario, &after, err));
+    CHECK(text_equal(before.items[0].id, after.items[0].id), "container %s became %s", before.items[0].id,
+          after.items[0].id);
+    TRY(podman_recorder_stop(recorder, host_agent_device(scenario.agent), &events, err));
+    CHECK(events.count == 0, "reconciling an unchanged spec caused: %s", events.items[0]);
+    TRY(scenario_remove(&scenario, err));
+    return scenario_finish(&scenario, err);
+}
+
+FLEET_TEST(host_deploy_lifecycle, init_container_runs_before_the_service, .gate = "host", NEEDS_ALL)
+{
+    cleanup_scenario struct scenario scenario = {0};
+    cleanup_container_list struct podman_container_list list = {0};
+    cleanup_free char *output = NULL;
+
+    TRY(scenario_new(test, false, &scenario, err));
+    cleanup_free char *volume = text_format("site-%s", scenario.deployment);
+    cleanup_free char *json = text_format("{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":"
+                                          "\"%s\",\"volumes\":[\"%s:/site\"]}],"
+                                          "\"init_containers\":[{\"name\":\"render\",\"image\":\"%s\",\"args\":[\"sh\","
+                                          "\"-c\",\"echo rendered > /site/page\"],"
+                                          "\"volumes\":[\"%s:/site\"],\"timeout\":20}]}}",
+                                          IMAGE_HELLO_WEB_V1, volume, IMAGE_TOOLBOX, volume);
+    CLEANUP(score_free) struct score *score = NULL;
+    TRY(score_decode(json, strlen(json), &score, err));
+    TRY(scenario_deploy(&scenario, score, NULL, err));
+    TRY(scenario_container(&scenario, &list, err)); /* the init container is removed again */
+    const char *const read_page[] = {"exec", list.items[0].id, "/bin/busybox", "cat", "/site/page", NULL};
+    TRY(podman_host_cli(host_stack_podman(scenario.stack), read_page, &output, err));
+    CHECK(text_starts_with(output, "rendered"), "the service sees %s", output);
+    TRY(scenario_remove(&scenario, err));
+    return scenario_finish(&scenario, err);
+}
+
+FLEET_TEST(host_deploy_lifecycle, failing_init_container_is_named, .gate = "host", NEEDS_ALL)
+{
+    cleanup_scenario struct scenario scenario = {0};
+    CLEANUP(device_state_free) struct device_state *state = NULL;
+    uint64_t revision;
+
+    TRY(scenario_new(test, false, &scenario, err));
+    cleanup_free char *json = text_format(
+        "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":\"%s\"}],\"init_containers\":["
+        "{\"name\":\"migrate\",\"image\":\"%s\",\"args\":[\"sh\",\"-c\",\"exit 42\"]}]}}",
+        IMAGE_HELLO_WEB_V1, IMAGE_TOOLBOX);
+    struct nats_connection *admin = host_stack_admin(scenario.stack);
+    const char *device = host_agent_device(scenario.agent);
+    TRY(admin_put_raw(admin, device, scenario.deployment, json, strlen(json), &revision, err));
+    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_FAILED, revision, deadline_in_ms(SCENARIO_MS), &state,
+                       err));
+    CHECK(strstr(state->error, "migrate") && strstr(state->error, "42"), "reported: %s", state->error);
+    CHECK(state->container_count == 0, "a service was started all the same");
+    TRY(scenario_remove(&scenario, err));
+    return scenario_finish(&scenario, err);
+}
