@@ -67,6 +67,42 @@ bool text_ends_with(const char *text, const char *suffix)
     return text_size >= suffix_size && strcmp(text + text_size - suffix_size, suffix) == 0;
 }
 
+size_t text_utf8_character(const char *data, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)data;
+
+    if (size == 0)
+        return 0;
+    if (bytes[0] < 0x80)
+        return 1;
+    if (bytes[0] < 0xc2 || bytes[0] > 0xf4) /* a continuation, an overlong form, or beyond U+10FFFF */
+        return 0;
+    size_t length = bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    if (size < length)
+        return 0;
+    /* The second byte's range is narrower where it could make an overlong form, a surrogate or too large a value. */
+    unsigned char lowest = bytes[0] == 0xe0 ? 0xa0 : bytes[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char highest = bytes[0] == 0xed ? 0x9f : bytes[0] == 0xf4 ? 0x8f : 0xbf;
+    if (bytes[1] < lowest || bytes[1] > highest)
+        return 0;
+    for (size_t i = 2; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return length;
+}
+
+bool text_is_utf8(const char *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        size_t length = text_utf8_character(data + at, size - at);
+        if (length == 0)
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 void text_random_hex(char *buffer, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
@@ -109,6 +145,51 @@ void text_buffer_format(struct text_buffer *buffer, const char *format, ...)
     cleanup_free char *text = text_format_v(format, arguments);
     va_end(arguments);
     text_buffer_add(buffer, text);
+}
+
+static void escape_byte(struct text_buffer *buffer, unsigned char byte)
+{
+    switch (byte) {
+    case '"':
+        text_buffer_append(buffer, "\\\"", 2);
+        break;
+    case '\\':
+        text_buffer_append(buffer, "\\\\", 2);
+        break;
+    case '\n':
+        text_buffer_append(buffer, "\\n", 2);
+        break;
+    case '\t':
+        text_buffer_append(buffer, "\\t", 2);
+        break;
+    case '\r':
+        text_buffer_append(buffer, "\\r", 2);
+        break;
+    default:
+        text_buffer_format(buffer, "\\x%02x", byte);
+    }
+}
+
+/* True if the character of `length` bytes can be shown as it is: no quote, no backslash, no control character (those of
+ * U+0080 to U+009F move a terminal's cursor too). */
+static bool is_plain(const unsigned char *bytes, size_t length)
+{
+    if (length == 1)
+        return bytes[0] >= 0x20 && bytes[0] != 0x7f && bytes[0] != '"' && bytes[0] != '\\';
+    return length > 2 || (length == 2 && !(bytes[0] == 0xc2 && bytes[1] < 0xa0));
+}
+
+void text_buffer_escape(struct text_buffer *buffer, const char *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        size_t length = text_utf8_character(data + at, size - at);
+        if (is_plain((const unsigned char *)data + at, length)) {
+            text_buffer_append(buffer, data + at, length);
+            at += length;
+        } else {
+            escape_byte(buffer, (unsigned char)data[at++]);
+        }
+    }
 }
 
 const char *text_buffer_text(const struct text_buffer *buffer)

@@ -18,6 +18,10 @@ char *text_copy_n(const char *text, size_t size);
 bool text_equal(const char *a, const char *b);
 bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
+/** Bytes of the well-formed UTF-8 character (RFC 3629) at `data`, 1 to 4; 0 when there is none within `size` bytes. */
+size_t text_utf8_character(const char *data, size_t size);
+/** True if all `size` bytes are well-formed UTF-8. */
+bool text_is_utf8(const char *data, size_t size);
 /** Fill `buffer` with `size - 1` random lower-case hex digits and a terminator (getrandom(2)). */
 void text_random_hex(char *buffer, size_t size);
 
@@ -30,6 +34,8 @@ struct text_buffer {
 void text_buffer_append(struct text_buffer *buffer, const char *data, size_t size);
 void text_buffer_add(struct text_buffer *buffer, const char *text);
 void text_buffer_format(struct text_buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+/** Append with `"` and `\` escaped as in C, and control characters and bytes that are not UTF-8 as \n, \t, \r or \xNN. */
+void text_buffer_escape(struct text_buffer *buffer, const char *data, size_t size);
 /** The text ("" when empty), borrowed until the next append. */
 const char *text_buffer_text(const struct text_buffer *buffer);
 /** Move the text out ("" when empty); the buffer becomes empty. Caller frees. */
