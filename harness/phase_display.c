@@ -29,12 +29,12 @@ struct phase_display {
     unsigned int frame;
 };
 
-static char erase_line[] = "\r\033[K";
+static const char erase_line[] = "\r\033[K";
 
 /* One write(2): lines of several processes and threads do not mix. */
-static void show(const struct text_buffer *text)
+static void show(const char *text)
 {
-    ssize_t ignored = write(STDERR_FILENO, text_buffer_text(text), text->size);
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
     (void)ignored; /* nobody looks */
 }
 
@@ -101,7 +101,7 @@ static void draw_moving_line(struct phase_display *display)
                     phase->name, tenths / 10, tenths % 10);
     cut_columns(text, terminal_columns() - 1);
     text_buffer_format(&line, "%s%s\r", erase_line, text);
-    show(&line);
+    show(text_buffer_text(&line));
 }
 
 static void *tick(void *argument)
@@ -146,7 +146,7 @@ void phase_display_free(struct phase_display *display)
         pthread_join(display->ticker, NULL);
         pthread_cond_destroy(&display->stopped);
         if (display->timeline->open)
-            show(&(struct text_buffer){.data = erase_line, .size = strlen(erase_line)});
+            show(erase_line);
     }
     free(display);
 }
@@ -176,7 +176,7 @@ void phase_display_begin(struct phase_display *display, struct phase *phase)
     if (!display->terminal)
         return;
     announce(display, phase->parent, &text);
-    show(&text);
+    show(text_buffer_text(&text));
     start_ticking(display);
     draw_moving_line(display);
 }
@@ -232,7 +232,7 @@ void phase_display_end(struct phase_display *display, struct phase *phase)
         end_on_terminal(display, phase, &text);
     else
         end_on_pipe(phase, &text);
-    show(&text);
+    show(text_buffer_text(&text));
     if (display->terminal)
         draw_moving_line(display);
 }
