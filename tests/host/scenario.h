@@ -5,6 +5,7 @@
  * What the host scenarios share: the workload they deploy and the questions they ask podman.
  */
 
+#include "base/json.h"
 #include "fixtures/host_stack.h"
 #include "fixtures/images.h"
 #include "fixtures/kv_admin.h"
