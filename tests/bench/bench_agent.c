@@ -9,8 +9,8 @@
 #include "harness/program.h"
 #include "tests/bench/bench.h"
 
-#define STARTS     15
-#define BRING_UPS  9
+#define STARTS    15
+#define BRING_UPS 9
 
 /** Nothing running → NATS and one agent deployed → first ping answered. The scores' smoke checks are that ping. */
 static int time_bring_up(struct bench *bench, bool with_podman, double *ret_s, struct error *err)

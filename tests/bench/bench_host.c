@@ -15,9 +15,14 @@ static const struct {
     const char *name;
     int (*measure)(struct bench *bench, struct error *err);
 } groups[] = {
-    {"bring-up", bench_bring_up},     {"agent-size", bench_agent_size}, {"agent-start", bench_agent_start},
-    {"ping", bench_ping},             {"deploy", bench_deploy},         {"reconcile", bench_reconcile},
-    {"agent-memory", bench_agent_memory}, {"reap", bench_reap},
+    {"bring-up", bench_bring_up},
+    {"agent-size", bench_agent_size},
+    {"agent-start", bench_agent_start},
+    {"ping", bench_ping},
+    {"deploy", bench_deploy},
+    {"reconcile", bench_reconcile},
+    {"agent-memory", bench_agent_memory},
+    {"reap", bench_reap},
 };
 
 void samples_add(struct samples *samples, double value)

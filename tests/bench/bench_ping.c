@@ -26,8 +26,8 @@ static int start_responder(struct host_stack *stack, struct process **ret, struc
 
     if (program_find("fleet-bench-responder", &program, err) < 0)
         return -1;
-    const char *const argv[] = {program,     host_stack_nats_url(stack), admin->user, admin->password,
-                                RAW_SUBJECT, RAW_PAYLOAD,                NULL};
+    const char *const argv[] = {
+        program, host_stack_nats_url(stack), admin->user, admin->password, RAW_SUBJECT, RAW_PAYLOAD, NULL};
     struct process_options options = {.argv = argv, .die_with_parent = true};
     return process_start(&options, ret, err);
 }

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "tests/host/scenario.h"
+
+/*
+ * fleet-bring-up-victim RECORD UP: bring the host stack up with podman, an agent and hello-web as a test does, write
+ * the file UP, and wait to be killed. RECORD gets the phases, so that the killer knows what it interrupted.
+ */
+
+static int bring_up(struct run *run, struct timeline *timeline, struct error *err)
+{
+    static const struct host_stack_options with_podman = {.with_podman = true};
+    struct scenario scenario = {0};
+
+    if (host_stack_new(run, timeline, &with_podman, &scenario.stack, err) < 0)
+        return -1;
+    struct phase *phase = phase_begin(timeline, "agent");
+    struct host_agent_options options = {.podman = host_stack_podman(scenario.stack)};
+    if (host_agent_new(scenario.stack, &options, &scenario.agent, err) < 0)
+        return -1;
+    phase_end(phase, NULL);
+    phase = phase_begin(timeline, "deploy hello-web");
+    scenario.deployment = host_stack_unique_name("web");
+    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, 8080);
+    if (scenario_deploy(&scenario, score, NULL, err) < 0)
+        return -1;
+    phase_end(phase, NULL);
+    return 0; /* everything stays up: this process is about to be killed */
+}
+
+int main(int argc, char **argv)
+{
+    cleanup_error struct error err = ERROR_INIT;
+    struct run_options options = {.label = "victim"};
+    struct timeline *timeline = NULL;
+    struct run *run = NULL;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: fleet-bring-up-victim RECORD UP\n");
+        return 64;
+    }
+    log_start("fleet-bring-up-victim");
+    nats_library_start();
+    if (timeline_new("fault", "victim", argv[1], &timeline, &err) < 0 || run_start(&options, &run, &err) < 0 ||
+        bring_up(run, timeline, &err) < 0 || file_write_atomic(argv[2], "", 0, 0600, &err) < 0) {
+        log_failure("the victim could not be brought up", &err);
+        return 1;
+    }
+    for (;;)
+        pause();
+}
