@@ -17,24 +17,27 @@ enum process_error {
     PROCESS_NOT_STARTED = 1, /**< the program could not be executed (its cause is the errno) */
     PROCESS_EXITED,          /**< non-zero exit code; the detail ends with the last lines it wrote to stderr */
     PROCESS_SIGNALLED,
-    PROCESS_TIMED_OUT,       /**< it was killed at the deadline */
+    PROCESS_TIMED_OUT, /**< it was killed at the deadline */
 };
 
 struct process_options {
-    const char *const *argv;        /**< NULL-terminated; argv[0] is looked up in PATH */
-    const char *const *environment; /**< NULL-terminated "NAME=value" added to (or replacing in) ours; may be NULL */
+    const char *const *argv;        /**< NULL-terminated; argv[0] is looked up in the PATH the child gets */
+    const char *const *environment; /**< NULL-terminated "NAME=value" added to (or replacing in) ours, "NAME" alone
+                                     *   removes it; may be NULL */
     const char *directory;          /**< working directory; NULL: ours */
-    const void *input;              /**< bytes for stdin; NULL: /dev/null (process_run only) */
+    const void *input;              /**< bytes for stdin (process_run only); NULL: /dev/null */
     size_t input_size;
-    const char *log_path;           /**< process_start: stdout and stderr append here (0600); NULL: inherited */
-    bool new_session;               /**< setsid(2) in the child: signals of our terminal do not reach it */
-    bool die_with_parent;           /**< PR_SET_PDEATHSIG SIGKILL */
+    const char *log_path; /**< process_start: stdout and stderr append here (0600); NULL: inherited */
+    bool new_session;     /**< setsid(2) in the child: signals of our terminal do not reach it */
+    bool die_with_parent; /**< PR_SET_PDEATHSIG SIGKILL: when the calling thread ends, not only the process */
+    int keep_fd;          /**< a descriptor the child keeps under the same number (no other above 2 is
+                                     *   inherited); 0: none */
 };
 
 struct process_result {
-    int exit_code;  /**< 0..255, or -1 when `signal` is set */
+    int exit_code; /**< 0..255, or -1 when `signal` is set (both unset: somebody else reaped it) */
     int signal;
-    char *output;   /**< stdout, terminated; never NULL; owned */
+    char *output; /**< stdout, terminated; never NULL; owned */
     size_t output_size;
     char *errors;   /**< stderr, terminated; never NULL; owned */
     bool truncated; /**< more than PROCESS_OUTPUT_MAX bytes came on one stream; the rest was read and dropped */
@@ -48,11 +51,12 @@ static inline void process_result_clear_at_exit(struct process_result *result)
 #define cleanup_process_result __attribute__((cleanup(process_result_clear_at_exit)))
 
 /**
- * Run a program to its end and keep what it wrote. A non-zero exit is not an error here: read `ret->exit_code`.
+ * Run a program to its end, in a process group of its own, and keep what it wrote until then (what it leaves running
+ * in the background is not waited for). A non-zero exit is not an error here: read `ret->exit_code`.
  * Errors: PROCESS_NOT_STARTED, PROCESS_TIMED_OUT (the process and its group were killed and reaped).
  */
-MUST_CHECK int process_run(const struct process_options *options, struct deadline deadline,
-                           struct process_result *ret, struct error *err);
+MUST_CHECK int process_run(const struct process_options *options, struct deadline deadline, struct process_result *ret,
+                           struct error *err);
 
 /** process_run where a non-zero exit or a signal is an error (PROCESS_EXITED, PROCESS_SIGNALLED). `ret` may be NULL. */
 MUST_CHECK int process_run_checked(const struct process_options *options, struct deadline deadline,
