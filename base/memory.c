@@ -28,3 +28,10 @@ void *memory_resize(void *pointer, size_t count, size_t size)
         out_of_memory();
     return memory;
 }
+
+void *memory_checked(void *pointer)
+{
+    if (!pointer)
+        out_of_memory();
+    return pointer;
+}

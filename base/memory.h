@@ -13,6 +13,8 @@
 void *memory_new(size_t count, size_t size);
 /** Like realloc(3). Never NULL. */
 void *memory_resize(void *pointer, size_t count, size_t size);
+/** `pointer` from a library whose only failure is to run out of memory: never NULL. */
+void *memory_checked(void *pointer);
 
 #define NEW(type)              ((type *)memory_new(1, sizeof(type)))
 #define NEW_ARRAY(type, count) ((type *)memory_new((count), sizeof(type)))
