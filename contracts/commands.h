@@ -10,12 +10,15 @@
 
 #include "base/error.h"
 #include "contracts/names.h"
+#include "contracts/wire_time.h" /* HEADER_DEADLINE's value */
 
 #define HEADER_REQUEST_ID   "X-Harmony-Request-Id"
 #define HEADER_DEADLINE     "X-Harmony-Deadline" /* RFC 3339 instant after which nobody waits for the reply */
 #define HEADER_OPERATOR_SUB "X-Harmony-Operator-Sub"
 
-#define COMMAND_PAYLOAD_MAX (64u << 10) /* bytes of a request */
+#define COMMAND_PAYLOAD_MAX (64u << 10) /* bytes of a request, and of a reply to it */
+#define COMMAND_MESSAGE_MAX 2048        /* bytes of an error reply's message; the rest is cut, ending in "…" */
+#define COMMAND_TEXT_MAX    255         /* bytes of any other text in a reply */
 
 enum command_verb { VERB_PING, VERB_LOGS, VERB_EXEC, VERB_UNKNOWN };
 const char *command_verb_name(enum command_verb verb);
@@ -26,8 +29,7 @@ struct wire_subject {
     char text[sizeof("device-commands.") + 2 * TOKEN_MAX + 2];
 };
 /** "device-commands.<device>.<verb>". Errors: WIRE_INVALID_NAME. */
-MUST_CHECK int command_subject(const char *device, enum command_verb verb, struct wire_subject *ret,
-                               struct error *err);
+MUST_CHECK int command_subject(const char *device, enum command_verb verb, struct wire_subject *ret, struct error *err);
 /** "device-commands.<device>.>". Errors: WIRE_INVALID_NAME. */
 MUST_CHECK int command_subscription(const char *device, struct wire_subject *ret, struct error *err);
 /** The verb part of a subject this device subscribes: what follows "device-commands.<device>.", or NULL. Borrowed. */
@@ -74,6 +76,3 @@ MUST_CHECK int error_reply_decode(const char *data, size_t size, struct error_re
 char *error_reply_encode(enum command_error_kind kind, const char *message);
 void error_reply_free(struct error_reply *reply);
 DEFINE_CLEANUP(struct error_reply *, error_reply_free)
-
-/** Milliseconds since the epoch of an RFC 3339 instant ("…Z" or an offset). Errors: WIRE_MALFORMED. */
-MUST_CHECK int wire_time_parse(const char *text, int64_t *ret_ms, struct error *err);

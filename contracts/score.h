@@ -15,14 +15,23 @@
 #include "base/text.h"
 #include "contracts/names.h"
 
-#define SCORE_VALUE_MAX      (1u << 20) /* bytes of a desired-state value */
-#define SCORE_SERVICES_MAX   64
-#define SCORE_LIST_MAX       256        /* args, env, ports, volumes of one container */
-#define SCORE_TEXT_MAX       4096       /* bytes of one argument or volume */
-#define SCORE_ENV_VALUE_MAX  (32u << 10)
-#define SCORE_IMAGE_MAX      512
-#define INIT_TIMEOUT_DEFAULT_S 300
-#define INIT_TIMEOUT_MAX_S     86400
+#define SCORE_VALUE_MAX     (1u << 20) /* bytes of a desired-state value */
+#define SCORE_SERVICES_MAX  64
+#define SCORE_LIST_MAX      256  /* args, env, ports, volumes of one container */
+#define SCORE_TEXT_MAX      4096 /* bytes of one argument or volume */
+#define SCORE_ENV_NAME_MAX  255
+#define SCORE_ENV_VALUE_MAX (32u << 10)
+#define SCORE_IMAGE_MAX     512
+
+#define INIT_TIMEOUT_DEFAULT_S    300
+#define INIT_TIMEOUT_MAX_S        86400
+#define HEALTH_INTERVAL_DEFAULT_S 30
+#define HEALTH_TIMEOUT_DEFAULT_S  30
+#define HEALTH_TIME_MAX_S         86400 /* interval, timeout and start period */
+#define HEALTH_RETRIES_DEFAULT    3
+#define HEALTH_RETRIES_MAX        100
+
+#define SCORE_TYPE_PODMAN_V0 "PodmanV0"
 
 enum restart_policy { RESTART_UNLESS_STOPPED, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NO };
 /** podman's words: "unless-stopped" (the default), "always", "on-failure", "no". */
@@ -41,16 +50,19 @@ struct port_mapping {
     bool udp;
 };
 
-/** One mount; on the wire "source:destination[:ro]". A source that starts with '/' is a bind mount, else a volume. */
+/**
+ * One mount; on the wire "source:destination[:ro]". A source that starts with '/' is a bind mount, else a volume. Paths
+ * are clean: no "." or "..", no "//", no '/' at the end.
+ */
 struct volume_mount {
     char *source;
     char *destination; /**< absolute */
     bool read_only;
 };
 
-/** Optional health check of a service, run by podman. */
+/** Optional health check of a service, run by podman. A 0 means the default when encoding, decoding puts it in. */
 struct health_check {
-    struct text_list command; /**< argv run in the container; empty: no health check */
+    struct text_list command; /**< argv run in the container; empty: no health check (and all else is 0) */
     int interval_s;           /**< default 30 */
     int timeout_s;            /**< default 30 */
     int retries;              /**< default 3 */
@@ -58,7 +70,7 @@ struct health_check {
 };
 
 struct container_spec {
-    char *name;  /**< a token, unique in its deployment */
+    char *name; /**< a token, unique in its deployment */
     char *image;
     struct text_list args;
     struct environment_variable *environment; /**< sorted by name; names are unique */
@@ -69,7 +81,7 @@ struct container_spec {
     size_t volume_count;
     enum restart_policy restart_policy; /**< services only */
     struct health_check health;         /**< services only */
-    int timeout_s;                      /**< init containers only: whole seconds they may run */
+    int timeout_s; /**< init containers only: whole seconds they may run; 0 encodes as the default */
 };
 
 struct podman_v0 {
