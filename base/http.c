@@ -17,7 +17,6 @@
 
 enum {
     REPLY_MAX_DEFAULT = 8 << 20,
-    BUFFER_SIZE = 16 << 10, /* libcurl's receive buffer, which stays with an idle client */
     LONGEST_POLL_MS = 60 * 1000,
     SHOWN_PATH_MAX = 200,
 };
@@ -230,7 +229,6 @@ static unsigned set_transport(struct http_client *client)
     failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    failed |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_SIZE);
     failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "harmony-fleet/" FLEET_VERSION);
     failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->reason);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
