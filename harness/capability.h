@@ -33,16 +33,18 @@ void capability_probe(enum capability capability, struct capability_report *ret)
 
 /** How podman must be run here; found by the CAPABILITY_PODMAN probe. */
 struct podman_needs {
-    const char *program;    /**< absolute path of podman; borrowed */
-    const char *runtime;    /**< "crun" or "runc": the first that can work with this machine's control groups; borrowed */
+    const char *program; /**< absolute path of podman; borrowed */
+    const char *runtime; /**< "crun" or "runc": the first that can work with this machine's control groups; borrowed */
     const char *runtime_path;
-    bool needs_ulimits;     /**< limits must be set explicitly (the hard limits cannot be raised here) */
-    long nofile, nproc;     /**< limits to set when needs_ulimits */
+    bool needs_ulimits; /**< limits must be set explicitly (the hard limits cannot be raised here) */
+    long nofile, nproc; /**< limits to set when needs_ulimits */
 };
 MUST_CHECK int podman_needs_find(struct podman_needs *ret, struct error *err);
 /** Absolute path of the nats-server to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int nats_server_find(char **ret, struct error *err);
-/** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet). Borrowed. */
+/** The image store that scripts/setup built: where <cache>/images points. Caller frees. Errors: GENERAL_UNSUPPORTED. */
+MUST_CHECK int test_image_store_find(char **ret, struct error *err);
+/** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);
 
 /** `fleet-e2e doctor`: every capability as a table with found/gap/remedy and this machine's quirks. Returns exit code: 0

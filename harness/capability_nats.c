@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/process.h"
+#include "harness/capability_probe.h"
+
+/* Auth callout, and what the fleet's JetStream use was written against. */
+#define VERSION_MAJOR 2
+#define VERSION_MINOR 10
+#define VERSION_MS    5000
+
+#define REMEDY "run scripts/setup, or set FLEET_NATS_SERVER to a nats-server of 2.10 or later"
+
+/* "2.10.27" out of "nats-server: v2.10.27", by asking the program once: NULL when it does not answer so. */
+static char *ask_version(const char *path)
+{
+    const char *const argv[] = {path, "--version", NULL};
+    const struct process_options options = {.argv = argv};
+    cleanup_process_result struct process_result result = {0};
+    cleanup_error struct error broken = ERROR_INIT;
+
+    if (process_run_checked(&options, deadline_in_ms(VERSION_MS), &result, &broken) < 0)
+        return NULL;
+    const char *version = strstr(result.output, ": v");
+    return version ? text_copy_n(version + 3, strcspn(version + 3, " \n")) : NULL;
+}
+
+static char *find_version(const char *path)
+{
+    cleanup_free char *key = capability_identity(path);
+    CLEANUP(cJSON_Delete) cJSON *known = capability_recall("nats-server", key);
+    const char *remembered = cJSON_GetStringValue(known);
+
+    if (remembered)
+        return text_copy(remembered);
+    char *version = ask_version(path);
+    if (version)
+        capability_remember("nats-server", key, cJSON_CreateString(version));
+    return version;
+}
+
+static bool version_is_enough(const char *version)
+{
+    int major = 0;
+    int minor = 0;
+
+    if (sscanf(version, "%d.%d", &major, &minor) != 2)
+        return false;
+    return major > VERSION_MAJOR || (major == VERSION_MAJOR && minor >= VERSION_MINOR);
+}
+
+/* True if `path` (taken into `gaps` when not) can be used; *version is then its version. */
+static bool candidate_is_good(const char *path, char **version, struct text_list *gaps)
+{
+    if (access(path, X_OK) < 0) {
+        text_list_format(gaps, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    cleanup_free char *found = find_version(path);
+    if (!found) {
+        text_list_format(gaps, "%s does not tell its version", path);
+        return false;
+    }
+    if (!version_is_enough(found)) {
+        text_list_format(gaps, "%s is %s, older than 2.10", path, found);
+        return false;
+    }
+    *version = TAKE_PTR(found);
+    return true;
+}
+
+/* Returns its path (caller frees), or NULL with what was looked at in `gaps`. */
+static char *find_server(char **version, struct text_list *gaps)
+{
+    const char *chosen = getenv("FLEET_NATS_SERVER");
+    cleanup_free char *cached = text_format("%s/nats-server/usr/sbin/nats-server", cache_directory());
+    cleanup_free char *installed = NULL;
+
+    if (chosen && *chosen) /* an explicit choice is used or refused, never replaced */
+        return candidate_is_good(chosen, version, gaps) ? text_copy(chosen) : NULL;
+    if (candidate_is_good(cached, version, gaps))
+        return TAKE_PTR(cached);
+    installed = capability_find_program("nats-server");
+    if (!installed)
+        text_list_add(gaps, "none in PATH");
+    else if (candidate_is_good(installed, version, gaps))
+        return TAKE_PTR(installed);
+    return NULL;
+}
+
+static char *join(const struct text_list *list, const char *separator)
+{
+    struct text_buffer text = {0};
+
+    for (size_t i = 0; i < list->count; i++)
+        text_buffer_format(&text, "%s%s", i ? separator : "", list->items[i]);
+    return text_buffer_take(&text);
+}
+
+int nats_server_find(char **ret, struct error *err)
+{
+    cleanup_text_list struct text_list gaps = {0};
+    cleanup_free char *version = NULL;
+    char *path = find_server(&version, &gaps);
+
+    if (!path) {
+        cleanup_free char *why = join(&gaps, ", ");
+        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding", "nats-server", "%s; " REMEDY, why);
+    }
+    *ret = path;
+    return 0;
+}
+
+void probe_nats_server(struct capability_report *ret)
+{
+    cleanup_text_list struct text_list gaps = {0};
+    cleanup_free char *version = NULL;
+    cleanup_free char *path = find_server(&version, &gaps);
+
+    if (path)
+        capability_set_found(ret, text_format("nats-server %s (%s)", version, path));
+    else
+        capability_set_gap(ret, join(&gaps, ", "), text_copy(REMEDY));
+}
