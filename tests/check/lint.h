@@ -30,8 +30,10 @@ static inline void lint_units_clear_at_exit(struct lint_units *units)
 /** Take CMake's compile_commands.json apart; only sources of the tree are kept. Errors: json, system. */
 MUST_CHECK int lint_units_read(const struct source_tree *tree, const char *compile_commands, struct lint_units *ret,
                                struct error *err);
-/** Sources of the tree that `units` does not have (the fuzzers: another build's) with the flags that suffice for them. */
-void lint_units_add_others(const struct source_tree *tree, struct lint_units *units);
+/** Add the C sources below `prefix` that are not there yet (another build's: the fuzzers), with flags that suffice. */
+void lint_units_add_others(const struct source_tree *tree, const char *prefix, struct lint_units *units);
+/** True if the source is among them. */
+bool lint_units_have(const struct lint_units *units, const char *path);
 /** Split a command line as a shell does for what CMake writes: blanks, backslashes and quotes. */
 void command_split(const char *command, struct text_list *ret);
 

@@ -33,6 +33,14 @@ static void lint_units_take(struct lint_units *units, struct lint_unit *unit)
     *unit = (struct lint_unit){0};
 }
 
+bool lint_units_have(const struct lint_units *units, const char *path)
+{
+    for (size_t i = 0; i < units->count; i++)
+        if (text_equal(units->items[i].path, path))
+            return true;
+    return false;
+}
+
 void command_split(const char *command, struct text_list *ret)
 {
     struct text_buffer word = {0};
@@ -90,9 +98,8 @@ static int read_entry(const struct source_tree *tree, const struct json_cursor *
     if (!text_starts_with(file, tree->root) || file[root_length] != '/' ||
         !source_tree_has(tree, file + root_length + 1))
         return 0;
-    for (size_t i = 0; i < ret->count; i++)
-        if (text_equal(ret->items[i].path, file + root_length + 1))
-            return 0; /* compiled twice, for two programs: the first says enough */
+    if (lint_units_have(ret, file + root_length + 1))
+        return 0; /* compiled twice, for two programs: the first says enough */
     cleanup_text_list struct text_list words = {0};
     command_split(command, &words);
     size_t compiler = words.count > 1 && text_equal(source_basename(words.items[0]), "ccache") ? 1 : 0;
@@ -122,15 +129,11 @@ int lint_units_read(const struct source_tree *tree, const char *compile_commands
     return 0;
 }
 
-void lint_units_add_others(const struct source_tree *tree, struct lint_units *units)
+void lint_units_add_others(const struct source_tree *tree, const char *prefix, struct lint_units *units)
 {
-    size_t known = units->count;
     for (size_t i = 0; i < tree->files.count; i++) {
         const char *path = tree->files.items[i];
-        bool found = !text_ends_with(path, ".c");
-        for (size_t j = 0; j < known && !found; j++)
-            found = text_equal(units->items[j].path, path);
-        if (found)
+        if (!text_starts_with(path, prefix) || !text_ends_with(path, ".c") || lint_units_have(units, path))
             continue;
         struct lint_unit unit = {
             .path = text_copy(path), .directory = text_copy(tree->root), .compiler = text_copy("cc")};

@@ -183,7 +183,7 @@ static size_t variable_length(const char *text)
 static size_t variable_at(const char *text, const char *place, bool is_c)
 {
     size_t length = variable_length(place);
-    char before = place == text ? '\n' : place[-1];
+    int before = place == text ? '\n' : place[-1];
     if (length == 0)
         return 0;
     if (is_c)

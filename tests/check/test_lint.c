@@ -8,6 +8,15 @@
 
 #include "tests/check/lint.h"
 
+/* A source that no program is made of rots. */
+static void complain_of_unbuilt(const struct source_tree *tree, const struct lint_units *units,
+                                struct text_list *complaints)
+{
+    for (size_t i = 0; i < tree->files.count; i++)
+        if (text_ends_with(tree->files.items[i], ".c") && !lint_units_have(units, tree->files.items[i]))
+            complain(complaints, tree->files.items[i], 0, "belongs to no program or library of this build");
+}
+
 static int check_lint(const struct source_tree *tree, struct text_list *complaints, struct error *err)
 {
     cleanup_lint_units struct lint_units units = {0};
@@ -15,7 +24,8 @@ static int check_lint(const struct source_tree *tree, struct text_list *complain
     cleanup_free char *cache = text_format("%s/lint", cache_directory());
     if (lint_units_read(tree, FLEET_BINARY_DIRECTORY "/compile_commands.json", &units, err) < 0)
         return -1;
-    lint_units_add_others(tree, &units);
+    lint_units_add_others(tree, "tests/fuzz/", &units);
+    complain_of_unbuilt(tree, &units, complaints);
     return lint_run(tree, &units, cache, &counts, complaints, err);
 }
 
@@ -40,7 +50,7 @@ static int lint_sample(struct test_context *test, const char *second, struct lin
     cleanup_free char *cache = text_format("%s/cache", test->artefacts);
     TRY(sample_write(test, files, ARRAY_SIZE(files), &root, err));
     TRY(source_tree_open(root, &tree, err));
-    lint_units_add_others(tree, &units);
+    lint_units_add_others(tree, "", &units);
     TRY(lint_run(tree, &units, cache, counts, complaints, err));
     return 0;
 }
@@ -50,7 +60,7 @@ FLEET_TEST(lint, finds_a_bug)
     cleanup_text_list struct text_list complaints = {0};
     struct lint_counts counts = {0};
     TRY(lint_sample(test, BAD_SOURCE, &counts, &complaints, err));
-    CHECK(complaints.count == 1 && text_starts_with(complaints.items[0], "base/b.c:4:"), "%zu complaints, first: %s",
+    CHECK(complaints.count == 1 && text_starts_with(complaints.items[0], "base/b.c:5:"), "%zu complaints, first: %s",
           complaints.count, complaints.count ? complaints.items[0] : "none");
     return 0;
 }
