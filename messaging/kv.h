@@ -25,11 +25,15 @@ MUST_CHECK int kv_bucket_open(struct nats_connection *connection, const char *bu
                               struct kv_bucket **ret, struct error *err);
 void kv_bucket_free(struct kv_bucket *bucket);
 DEFINE_CLEANUP(struct kv_bucket *, kv_bucket_free)
+/**
+ * nats.c's handle of the bucket, borrowed, for watching; NULL while there is none (not connected). Valid until the
+ * connection's handle is replaced (nats_connection_generation); the functions below do not care.
+ */
 kvStore *kv_bucket_handle(struct kv_bucket *bucket);
 
 /** `ret_revision` may be NULL. */
-MUST_CHECK int kv_put(struct kv_bucket *bucket, const char *key, const void *data, size_t size,
-                      uint64_t *ret_revision, struct error *err);
+MUST_CHECK int kv_put(struct kv_bucket *bucket, const char *key, const void *data, size_t size, uint64_t *ret_revision,
+                      struct error *err);
 /** Delete a key (a missing one is fine). */
 MUST_CHECK int kv_delete(struct kv_bucket *bucket, const char *key, struct error *err);
 
