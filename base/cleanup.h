@@ -25,7 +25,7 @@
  * The handler keeps errno, so a failing function may clean up and still report why it failed.
  */
 #define DEFINE_CLEANUP(type, function)                                                                                 \
-    static inline __attribute__((unused)) void function##_at_exit(type *value)                                        \
+    static inline __attribute__((unused)) void function##_at_exit(const __typeof__(type) *value)                      \
     {                                                                                                                  \
         int saved_errno = errno;                                                                                       \
         function(*value);                                                                                              \

@@ -133,10 +133,16 @@ static void empty_directory(int parent, const char *path, const char *name, stru
 
 static void remove_entry(int parent, const char *path, const char *name, struct error *first)
 {
+    struct stat status;
+
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return;
-    if (errno != EISDIR && errno != EPERM) { /* POSIX allows EPERM for a directory */
+    if (errno != EISDIR && errno != EPERM) { /* EPERM: what POSIX allows for a directory */
         note_failure(first, errno, path);
+        return;
+    }
+    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode)) {
+        note_failure(first, EPERM, path); /* an immutable file, say */
         return;
     }
     empty_directory(parent, path, name, first);

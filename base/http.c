@@ -145,6 +145,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type of a header callback
 static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
     struct exchange *exchange = context;

@@ -93,7 +93,7 @@ int json_optional(const struct json_cursor *object, const char *key, struct json
 
 int json_member(const struct json_cursor *object, const char *key, struct json_cursor *ret, struct error *err)
 {
-    struct json_cursor member;
+    struct json_cursor member = {0};
 
     if (json_optional(object, key, &member, err) < 0)
         return -1;

@@ -178,7 +178,8 @@ __attribute__((noreturn)) static void child_main(struct child_plan *plan)
 /* No handler of ours may run in the child before it has reset them. */
 static pid_t fork_with_signals_blocked(struct child_plan *plan)
 {
-    sigset_t all, before;
+    sigset_t all;
+    sigset_t before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

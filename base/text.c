@@ -21,15 +21,10 @@ char *text_format(const char *format, ...)
 
 char *text_format_v(const char *format, va_list arguments)
 {
-    va_list again;
+    char *text = NULL;
 
-    va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    if (size < 0) /* an encoding error: only a broken format string can cause it */
-        abort();
-    char *text = NEW_ARRAY(char, (size_t)size + 1);
-    vsnprintf(text, (size_t)size + 1, format, arguments);
+    if (vasprintf(&text, format, arguments) < 0)
+        memory_checked(NULL); /* the other failure, an encoding error, takes a broken format string */
     return text;
 }
 
