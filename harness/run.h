@@ -17,9 +17,11 @@
 struct run;
 
 struct run_options {
-    const char *label; /**< what runs, for `fleet-e2e ps`: "host_ping.answers", "session" */
-    pid_t owner;       /**< whose end ends the run; 0: this process */
-    bool keep;         /**< leave everything at the end (FLEET_E2E_KEEP=1), until `fleet-e2e down` */
+    const char *label;   /**< what runs, for `fleet-e2e ps`: "host_ping.answers", "session" */
+    pid_t owner;         /**< whose end ends the run; 0: this process */
+    bool keep;           /**< leave everything at the end, until `fleet-e2e down`; FLEET_E2E_KEEP=1 does the same */
+    const char *bundle;  /**< where the reaper saves the logs when the owner ends without run_finish; NULL: nowhere */
+    bool follow_parents; /**< the owner is killed when its parent, or any process up to its ctest, ends */
 };
 
 /** New run "fleet-e2e-<8 hex>" under runs_directory(); starts its reaper; prunes what earlier runs left. */
@@ -39,8 +41,8 @@ const char *runs_directory(void);
  * inspects and removes it. Later kinds (namespace, domain, volume, network, image lease) are further rows.
  */
 enum resource_kind {
-    RESOURCE_PROCESS,        /**< every process whose environment has FLEET_E2E_MARK=<run>/<name>, and their children's */
-    RESOURCE_DIRECTORY,      /**< an absolute path, removed with all below it */
+    RESOURCE_PROCESS,   /**< every process whose environment has FLEET_E2E_MARK=<run>/<name>, and their children's */
+    RESOURCE_DIRECTORY, /**< an absolute path, removed with all below it */
     RESOURCE_PODMAN_STORAGE, /**< a podman graph root: unmounted and removed; name is the absolute path */
     RESOURCE_CGROUP,         /**< a control group of that name at the top of every hierarchy, with those below it */
 };
@@ -51,6 +53,9 @@ MUST_CHECK int run_journal(struct run *run, enum resource_kind kind, const char 
 MUST_CHECK int run_undo(struct run *run, enum resource_kind kind, const char *name, struct error *err);
 /** "FLEET_E2E_MARK=<run>/<name>": put it into the environment of every process journalled under `name`. Caller frees. */
 char *run_mark(const struct run *run, const char *name);
+
+/** Copy the run's logs and journal into `directory`. */
+MUST_CHECK int run_collect(const struct run *run, const char *directory, struct error *err);
 
 /** A person's commands to look at the resource / to remove what the run left, for FLEET_E2E_KEEP. */
 void run_print_kept(const struct run *run);

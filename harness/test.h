@@ -36,7 +36,10 @@ struct test_context {
     struct timeline *timeline;
     const char *artefacts; /**< directory that becomes the failure bundle; removed when the test passes */
     struct run *run;       /**< made by test_run() */
-    /** Set by fixtures: called on failure, before they come down, to write what explains it into `directory`. */
+    /**
+     * Set by a fixture, unset by it when it goes: called at the first check (CHECK, TRY, CHECK_FAILS) that does not
+     * hold, while the body's fixtures are up, to write what explains the failure into `directory`.
+     */
     void (*collect)(void *context, const char *directory);
     void *collect_context;
 };
@@ -47,7 +50,7 @@ struct test_definition {
     const char *suite;
     const char *name;
     test_body body;
-    const char *gate;  /**< "host", "pod", "vm", or NULL: always on */
+    const char *gate; /**< "host", "pod", "vm", or NULL: always on */
     enum capability needs[8];
     int needs_count;
 };
@@ -68,10 +71,11 @@ MUST_CHECK int test_run(struct test_context *test, struct run **ret, struct erro
     static int suite_##_##name_##_body(struct test_context *test, struct error *err);                                  \
     Test(suite_, name_)                                                                                                \
     {                                                                                                                  \
-        static const struct test_definition definition = {                                                            \
+        static const struct test_definition definition = {                                                             \
             .suite = #suite_, .name = #name_, .body = suite_##_##name_##_body, ##__VA_ARGS__};                         \
+        static char *failure; /* static: reachable for LeakSanitizer after the assertion's longjmp */                  \
         bool skipped = false;                                                                                          \
-        char *failure = test_execute(&definition, &skipped);                                                           \
+        failure = test_execute(&definition, &skipped);                                                                 \
         if (skipped)                                                                                                   \
             cr_skip_test("skipped");                                                                                   \
         cr_assert(failure == NULL, "%s", failure ? failure : "");                                                      \

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/deadline.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "harness/bundle.h"
+#include "harness/place.h"
+#include "harness/program.h"
+#include "harness/reaper.h"
+#include "harness/session.h"
+#include "harness/undo.h"
+
+/* How long a finishing owner tries, how long it waits for its reaper to go, how long one undo in between takes. */
+#define FINISH_MS   20000
+#define FAREWELL_MS 25000
+#define UNDO_ONE_MS 10000
+#define PARENTS_MAX 16
+
+struct run {
+    char *directory;
+    const char *id; /* its last part */
+    bool keep;
+};
+
+static struct run_place place_of(const struct run *run)
+{
+    return (struct run_place){run->id, run->directory};
+}
+
+static struct run *run_new(const char *directory, bool keep)
+{
+    struct run *run = NEW(struct run);
+
+    run->directory = text_copy(directory);
+    run->id = strrchr(run->directory, '/') + 1;
+    run->keep = keep;
+    return run;
+}
+
+const char *run_id(const struct run *run)
+{
+    return run->id;
+}
+
+const char *run_directory(const struct run *run)
+{
+    return run->directory;
+}
+
+bool run_keeps(const struct run *run)
+{
+    return run->keep;
+}
+
+void run_release(struct run *run)
+{
+    if (!run)
+        return;
+    free(run->directory);
+    free(run);
+}
+
+/* From our parent up to the ctest that started us (our parent alone when there is none). */
+static void add_parents(struct journal *journal)
+{
+    pid_t last = session_owner();
+    struct process_stat status;
+
+    for (pid_t pid = getppid(); pid > 1 && journal->parents.count < PARENTS_MAX; pid = status.parent) {
+        if (process_stat_read(pid, &status) < 0)
+            return;
+        struct process_identity_list *list = &journal->parents;
+        list->items = memory_resize(list->items, list->count + 1, sizeof(*list->items));
+        list->items[list->count++] = (struct process_identity){pid, status.start};
+        if (pid == last)
+            return;
+    }
+}
+
+static int describe_start(const struct run_options *options, bool keep, char **line, struct error *err)
+{
+    cleanup_journal struct journal journal = {0};
+
+    if (process_identity_of(options->owner ? options->owner : getpid(), &journal.owner, err) < 0)
+        return -1;
+    journal.label = text_copy(options->label ? options->label : "-");
+    journal.bundle = text_copy(options->bundle);
+    journal.keep = keep;
+    if (options->follow_parents)
+        add_parents(&journal);
+    CLEANUP(cJSON_Delete) cJSON *event = journal_start_event(&journal);
+    *line = journal_line(event);
+    return 0;
+}
+
+/* What others left is theirs: it is shown by `fleet-e2e ps` and does not keep this run from starting. */
+static void prune_quietly(void)
+{
+    cleanup_error struct error err = ERROR_INIT;
+
+    if (runs_prune(NULL, &err) < 0)
+        log_debug("an earlier run could not be undone", LOG_TEXT("detail", error_root_detail(&err)));
+}
+
+int run_start(const struct run_options *options, struct run **ret, struct error *err)
+{
+    bool keep = options->keep || text_equal(getenv(RUN_KEEP), "1");
+    cleanup_free char *line = NULL;
+    char random[9];
+
+    if (runs_directory_ensure(err) < 0)
+        return error_wrap(err, "starting run", options->label);
+    prune_quietly();
+    text_random_hex(random, sizeof(random));
+    cleanup_free char *directory = text_format("%s/" RUN_ID_PREFIX "%s", runs_directory(), random);
+    if (describe_start(options, keep, &line, err) < 0 ||
+        reaper_start(directory, options->owner ? options->owner : getpid(), line, err) < 0)
+        return error_wrap(err, "starting run", options->label);
+    *ret = run_new(directory, keep);
+    return 0;
+}
+
+int run_open(const char *directory, struct run **ret, struct error *err)
+{
+    cleanup_journal struct journal journal = {0};
+    struct process_identity self;
+    const char *slash = strrchr(directory, '/');
+
+    if (!slash || !run_id_is_valid(slash + 1))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "opening run", directory,
+                         "not a run's directory");
+    if (journal_read(directory, &journal, err) < 0)
+        return error_wrap(err, "opening run", directory);
+    if (!journal.started)
+        return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "opening run", directory, "it has ended");
+    if (process_identity_of(getpid(), &self, err) < 0 || journal_append_process(directory, "user", &self, err) < 0)
+        return error_wrap(err, "opening run", directory);
+    *ret = run_new(directory, journal.keep);
+    return 0;
+}
+
+int run_journal(struct run *run, enum resource_kind kind, const char *name, struct error *err)
+{
+    const struct resource_type *type = resource_type(kind);
+    struct run_place place = place_of(run);
+
+    if (type->check(&place, name, err) < 0 ||
+        journal_append_resource(run->directory, "create", type->name, name, err) < 0)
+        return error_wrap(err, "journalling", type->name);
+    return 0;
+}
+
+int run_undo(struct run *run, enum resource_kind kind, const char *name, struct error *err)
+{
+    const struct resource_type *type = resource_type(kind);
+    struct run_place place = place_of(run);
+
+    if (type->check(&place, name, err) < 0 || type->undo(&place, name, deadline_in_ms(UNDO_ONE_MS), err) < 0 ||
+        journal_append_resource(run->directory, "undone", type->name, name, err) < 0)
+        return error_wrap(err, "undoing", type->name);
+    return 0;
+}
+
+char *run_mark(const struct run *run, const char *name)
+{
+    return text_format(RUN_MARK "=%s/%s", run->id, name);
+}
+
+int run_collect(const struct run *run, const char *directory, struct error *err)
+{
+    return bundle_collect_run(run->directory, directory, err);
+}
+
+void run_print_kept(const struct run *run)
+{
+    cleanup_error struct error err = ERROR_INIT;
+    cleanup_journal struct journal journal = {0};
+    cleanup_free char *program = NULL;
+    struct run_place place = place_of(run);
+
+    if (journal_read(run->directory, &journal, &err) < 0) {
+        fprintf(stderr, "%s\n", error_root_detail(&err));
+        return;
+    }
+    printf("\nrun %s (%s) is kept in %s\n", run->id, journal.label, run->directory);
+    for (size_t i = journal.resource_count; i-- > 0;) {
+        const struct resource_type *type = resource_type_named(journal.resources[i].kind_name);
+        cleanup_text_buffer struct text_buffer inspect = {0};
+        cleanup_text_buffer struct text_buffer remove = {0};
+        if (!type || journal.resources[i].undone)
+            continue;
+        type->describe(&place, journal.resources[i].name, &inspect, &remove);
+        printf("  %s %s\n    inspect: %s\n    remove:  %s\n", type->name, journal.resources[i].name,
+               text_buffer_text(&inspect), text_buffer_text(&remove));
+    }
+    if (program_find("fleet-e2e", &program, &err) < 0)
+        program = text_copy("fleet-e2e");
+    const char *runs = getenv("FLEET_E2E_RUNS");
+    printf("  remove all of it: %s%s%s%s down %s\n", runs ? "FLEET_E2E_RUNS=" : "", runs ? runs : "", runs ? " " : "",
+           program, run->id);
+    fflush(stdout);
+}
+
+/* Tell the reaper that the owner is done, and wait until it is gone. */
+static int dismiss_reaper(const struct run *run, const struct process_identity *identity, struct error *err)
+{
+    cleanup_close int reaper = process_identity_open(identity);
+    struct deadline deadline = deadline_in_ms(FAREWELL_MS);
+
+    if (bundle_write(run->directory, RUN_FINISHED, "", err) < 0) {
+        if (!error_is(err, &system_error_domain, ENOENT))
+            return error_wrap(err, "dismissing the reaper of", run->id);
+        error_clear(err); /* the reaper took the directory away already */
+    }
+    if (reaper < 0)
+        return 0;
+    struct pollfd ended = {.fd = reaper, .events = POLLIN};
+    while (poll(&ended, 1, deadline_poll_ms(deadline)) <= 0) {
+        if (!deadline_passed(deadline))
+            continue;
+        pidfd_kill(reaper, SIGKILL);
+        return error_set(err, &general_error_domain, GENERAL_TIMEOUT, "dismissing the reaper of", run->id,
+                         "it did not end and was killed");
+    }
+    return 0;
+}
+
+static int finish(struct run *run, struct error *err)
+{
+    struct run_place place = place_of(run);
+    cleanup_journal struct journal journal = {0};
+    cleanup_error struct error later = ERROR_INIT;
+
+    if (journal_read(run->directory, &journal, err) < 0)
+        return -1;
+    int result = undo_resources(&place, deadline_in_ms(FINISH_MS), err);
+    /* The reaper goes over everything once more and takes the directory away: there is no moment without it. */
+    if (dismiss_reaper(run, &journal.reaper, &later) == 0 && !file_exists(run->directory))
+        return result;
+    if (!error_is_set(&later) && undo_run(&place, deadline_in_ms(FINISH_MS), &later) == 0) /* it was dead */
+        return result;
+    if (result == 0)
+        error_move(err, &later);
+    return -1;
+}
+
+int run_finish(struct run *run, struct error *err)
+{
+    CLEANUP(run_release) struct run *owned = run;
+
+    if (run->keep) {
+        run_print_kept(run);
+        return 0;
+    }
+    if (finish(run, err) < 0)
+        return error_wrap(err, "finishing run", run->id);
+    return 0;
+}

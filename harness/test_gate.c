@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "harness/test_frame.h"
+
+static const struct test_gate {
+    const char *name;
+    const char *variable; /* must be "1"; NULL: the gate is always open */
+} gates[] = {
+    {"host", NULL},
+    {"pod", "HARMONY_FLEET_E2E"},
+    {"vm", "HARMONY_FLEET_VM_E2E"},
+};
+
+static char *closed_gate(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
+        if (!text_equal(gates[i].name, name))
+            continue;
+        if (!gates[i].variable || text_equal(getenv(gates[i].variable), "1"))
+            return NULL;
+        return text_format("gate %s: it is closed — set %s=1", name, gates[i].variable);
+    }
+    return text_format("gate %s: there is no such gate — use host, pod or vm", name);
+}
+
+/* A skip is exactly one line. */
+static char *on_one_line(char *text)
+{
+    for (char *at = text; (at = strchr(at, '\n'));)
+        *at = ' ';
+    return text;
+}
+
+static char *missing_capability(enum capability capability)
+{
+    struct capability_report report = {0};
+    char *gap = NULL;
+
+    capability_probe(capability, &report);
+    if (!report.available)
+        gap = on_one_line(text_format("%s: %s — %s", capability_name(capability), report.gap ? report.gap : "missing",
+                                      report.remedy ? report.remedy : "see fleet-e2e doctor"));
+    capability_report_clear(&report);
+    return gap;
+}
+
+char *test_find_gap(const struct test_definition *definition)
+{
+    char *gap = definition->gate ? closed_gate(definition->gate) : NULL;
+
+    for (int i = 0; !gap && i < definition->needs_count; i++)
+        gap = missing_capability(definition->needs[i]);
+    return gap;
+}
+
+bool test_is_required(const struct test_definition *definition)
+{
+    const char *required = getenv("FLEET_E2E_REQUIRE");
+    const char *gate = definition->gate ? definition->gate : "host";
+    size_t size = strlen(gate);
+
+    while (required && *required) {
+        size_t length = strcspn(required, ",");
+        if (length == size && strncmp(required, gate, size) == 0)
+            return true;
+        required += length;
+        required += strspn(required, ",");
+    }
+    return false;
+}
