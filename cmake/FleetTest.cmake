@@ -7,6 +7,7 @@ function(fleet_test executable)
   cmake_parse_arguments(ARG "SERIAL" "LABEL;TIMEOUT" "SOURCES;USES;FIXTURES;ENVIRONMENT" ${ARGN})
   add_executable(${executable} ${ARG_SOURCES})
   target_link_libraries(${executable} PRIVATE fleet_harness PkgConfig::CRITERION)
+  add_dependencies(${executable} fleet-e2e)
   # Criterion finds its tests in a linker section that nothing refers to.
   target_link_options(${executable} PRIVATE -Wl,--no-gc-sections)
   foreach(used IN LISTS ARG_USES)
