@@ -204,7 +204,14 @@ static void take_variables(const char *text, bool is_c, struct text_list *variab
     }
 }
 
-/* What programs and scripts read or set. Tests set what they like for the programs they start. */
+/* Tests set what they like for what they start; benchmarks and the quickstart are run by people. */
+static bool is_program(const char *path)
+{
+    return !text_starts_with(path, "tests/") || text_starts_with(path, "tests/bench/") ||
+           text_starts_with(path, "tests/quickstart/");
+}
+
+/* What programs and scripts read or set. */
 static int find_variables(const struct source_tree *tree, struct text_list *variables, struct error *err)
 {
     for (size_t i = 0; i < tree->files.count; i++) {
@@ -212,7 +219,7 @@ static int find_variables(const struct source_tree *tree, struct text_list *vari
         cleanup_free char *text = NULL;
         bool script =
             text_starts_with(path, "scripts/") || text_starts_with(path, ".ci/") || text_starts_with(path, "CI/");
-        bool program = source_is_c(path) && !text_starts_with(path, "tests/");
+        bool program = source_is_c(path) && is_program(path);
         if (!script && !program)
             continue;
         if (source_tree_read(tree, path, &text, err) < 0)
