@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/deadline.h"
@@ -63,6 +64,7 @@ static char *record_render(const struct timeline *timeline)
     json_add_text(record, "suite", timeline->suite);
     json_add_text(record, "name", timeline->name);
     json_add_text(record, "started", timeline->started);
+    json_add_integer(record, "started_ms", timeline->started_ms);
     json_add_integer(record, "process", getpid());
     json_add_text(record, "result", test_result_name(timeline->result));
     json_add_integer(record, "updated_us", timeline->finish_us >= 0 ? timeline->finish_us : timeline_now_us(timeline));
@@ -70,6 +72,11 @@ static char *record_render(const struct timeline *timeline)
     json_add_text(record, "bundle", timeline->bundle);
     record_phases(record, timeline->first);
     return json_print(record);
+}
+
+static char *record_spare(const char *path)
+{
+    return text_format("%s.spare", path);
 }
 
 static int write_whole(int fd, const char *data, size_t size)
@@ -87,17 +94,21 @@ static int write_whole(int fd, const char *data, size_t size)
 }
 
 /*
- * Temporary file and rename, so that a reader never sees half a record and a crash leaves the last whole one. Not
- * file_write_atomic: the record has to outlive this process, not a power cut, and two fsyncs a phase would be most of
- * what a bring-up takes.
+ * The new record is written beside the old one and the two change places, so that a reader never sees half a record
+ * and a crash leaves the last whole one. Not file_write_atomic: the record has to outlive this process, not a power
+ * cut, and syncs would be most of what a bring-up takes. For the same reason nothing is truncated to nothing or renamed
+ * over: ext4 answers both by allocating and flushing at once (auto_da_alloc).
  */
 static int record_replace(const char *path, const char *data, struct error *err)
 {
-    cleanup_free char *temporary = text_format("%s.new", path);
-    cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    cleanup_free char *spare = record_spare(path);
+    cleanup_close int fd = open(spare, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    size_t size = strlen(data);
 
-    if (fd < 0 || write_whole(fd, data, strlen(data)) < 0 || rename(temporary, path) < 0)
-        return error_set_errno(err, errno, "writing test record", path);
+    if (fd < 0 || write_whole(fd, data, size) < 0 || ftruncate(fd, (off_t)size) < 0)
+        return error_set_errno(err, errno, "writing test record", spare);
+    if (renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_EXCHANGE) < 0 && rename(spare, path) < 0)
+        return error_set_errno(err, errno, "replacing test record", path);
     return 0;
 }
 
@@ -110,6 +121,14 @@ static void record_write(struct timeline *timeline)
     cleanup_free char *text = record_render(timeline);
     if (record_replace(timeline->record_path, text, &timeline->record_error) < 0)
         return;
+}
+
+static void record_remove_spare(const struct timeline *timeline)
+{
+    cleanup_free char *spare = timeline->record_path ? record_spare(timeline->record_path) : NULL;
+
+    if (spare)
+        unlink(spare); /* one that stays is not taken for a record */
 }
 
 /* Timelines */
@@ -131,12 +150,15 @@ int timeline_new(const char *suite, const char *name, const char *record_path, s
 
     CLEANUP(timeline_free) struct timeline *timeline = NEW(struct timeline);
     char now[RFC3339_SIZE];
+    struct timespec wall;
     clock_rfc3339(now);
+    clock_gettime(CLOCK_REALTIME, &wall);
     pthread_mutex_init(&timeline->lock, NULL);
     timeline->suite = text_copy(suite ? suite : "");
     timeline->name = text_copy(name ? name : "");
     timeline->record_path = text_copy(record_path);
     timeline->started = text_copy(now);
+    timeline->started_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
     timeline->start_us = clock_monotonic_us();
     timeline->finish_us = -1;
     timeline->display = phase_display_new(timeline);
@@ -275,6 +297,7 @@ int timeline_finish(struct timeline *timeline, enum test_result result, const ch
     timeline->message = text_copy(message);
     timeline->bundle = text_copy(bundle);
     record_write(timeline);
+    record_remove_spare(timeline);
     pthread_mutex_unlock(&timeline->lock);
     if (error_is_set(&timeline->record_error)) {
         error_move(err, &timeline->record_error);

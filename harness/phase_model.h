@@ -29,10 +29,11 @@ struct phase_display;
 struct timeline {
     pthread_mutex_t lock;
     char *suite, *name;
-    char *record_path; /**< NULL: no record */
-    char *started;     /**< RFC 3339, for people; durations come from the monotonic clock */
-    int64_t start_us;  /**< CLOCK_MONOTONIC */
-    int64_t finish_us; /**< since start; -1 while running */
+    char *record_path;  /**< NULL: no record */
+    char *started;      /**< RFC 3339, for people; durations come from the monotonic clock */
+    int64_t started_ms; /**< the same since 1970, to place tests beside each other */
+    int64_t start_us;   /**< CLOCK_MONOTONIC */
+    int64_t finish_us;  /**< since start; -1 while running */
     struct phase *first, *last;
     struct phase *open; /**< the innermost open phase */
     enum test_result result;
