@@ -28,14 +28,14 @@ static enum wire_error wire_code(const struct error *err)
     return error_is(err, &json_error_domain, JSON_TOO_LONG) ? WIRE_TOO_LARGE : WIRE_MALFORMED;
 }
 
-int codec_error(struct error *err, const char *operation)
+void codec_make_wire_error(struct error *err, const char *operation)
 {
     cleanup_error struct error refused = ERROR_INIT;
 
     error_move(&refused, err);
     const char *path = refused.subject ? refused.subject : "";
-    return error_set(err, &wire_error_domain, wire_code(&refused), operation, NULL, "%s%s%s", path, *path ? ": " : "",
-                     error_root_detail(&refused));
+    error_set(err, &wire_error_domain, wire_code(&refused), operation, NULL, "%s%s%s", path, *path ? ": " : "",
+              error_root_detail(&refused));
 }
 
 int codec_refuse(struct error *err, enum wire_error code, const char *path, const char *detail_format, ...)

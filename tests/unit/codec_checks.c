@@ -20,7 +20,10 @@ static int read_golden(const char *name, char **ret, struct error *err)
 
     if (file_read(path, GOLDEN_FILE_MAX, &data, &size, err) < 0)
         return -1;
-    CHECK(size > 1 && data[size - 1] == '\n', "%s does not end in a newline", name);
+    if (size < 2 || data[size - 1] != '\n') {
+        error_set(err, &general_error_domain, GENERAL_INVALID, "reading", path, "it does not end in a newline");
+        return -1;
+    }
     data[size - 1] = '\0';
     *ret = TAKE_PTR(data);
     return 0;

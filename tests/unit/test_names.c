@@ -8,7 +8,7 @@
 
 /* 63 and 64 bytes */
 #define LONGEST  "abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ_012345678"
-#define TOO_LONG LONGEST "9"
+#define TOO_LONG (LONGEST "9")
 
 FLEET_TEST(names, tokens)
 {
@@ -111,8 +111,8 @@ FLEET_TEST(names, keys_come_apart)
 
 FLEET_TEST(names, keys_that_do_not_parse)
 {
-    static const char *const desired[] = {"",     "pi-01", "pi-01.", ".hello",      "a.b.c",      ".",
-                                          "a..b", "a.b ",  "a.b\n",  TOO_LONG ".b", "a." TOO_LONG};
+    static const char *const desired[] = {"",     "pi-01", "pi-01.", ".hello",        "a.b.c",           ".",
+                                          "a..b", "a.b ",  "a.b\n",  (LONGEST "9.b"), ("a." LONGEST "9")};
     static const char *const state[] = {"state", "state.", "state.a", "state.a.", "state..b", "a.b", "State.a.b"};
     struct wire_target target = {"untouched", "untouched"};
 
