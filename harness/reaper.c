@@ -86,7 +86,8 @@ static int prepare(struct reaper *reaper, const char *start_line, pid_t owner, s
     if (establish(reaper, start_line, err) < 0 || open_log(reaper, err) < 0)
         return -1;
     reaper->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (reaper->inotify < 0 || inotify_add_watch(reaper->inotify, reaper->directory, IN_CREATE | IN_DELETE_SELF) < 0)
+    if (reaper->inotify < 0 ||
+        inotify_add_watch(reaper->inotify, reaper->directory, IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0)
         return error_set_errno(err, errno, "watching", reaper->directory);
     reaper->owner = process_identity_open(&reaper->journal.owner);
     if (reaper->owner < 0 || reaper->journal.owner.pid != owner)

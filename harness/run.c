@@ -216,13 +216,12 @@ void run_print_kept(const struct run *run)
 static int dismiss_reaper(const struct run *run, const struct process_identity *identity, struct error *err)
 {
     cleanup_close int reaper = process_identity_open(identity);
+    cleanup_free char *path = text_format("%s/" RUN_FINISHED, run->directory);
+    cleanup_close int note = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     struct deadline deadline = deadline_in_ms(FAREWELL_MS);
 
-    if (bundle_write(run->directory, RUN_FINISHED, "", err) < 0) {
-        if (!error_is(err, &system_error_domain, ENOENT))
-            return error_wrap(err, "dismissing the reaper of", run->id);
-        error_clear(err); /* the reaper took the directory away already */
-    }
+    if (note < 0 && errno != ENOENT) /* ENOENT: the reaper took the directory away already */
+        return error_set_errno(err, errno, "dismissing the reaper of", run->id);
     if (reaper < 0)
         return 0;
     struct pollfd ended = {.fd = reaper, .events = POLLIN};
