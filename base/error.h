@@ -17,8 +17,8 @@
 
 /** A family of codes. Each module that has codes of its own defines one `const struct error_domain`. */
 struct error_domain {
-    const char *name;                    /**< lower case, as shown in logs: "system", "wire" */
-    const char *(*code_name)(int code);  /**< stable name of a code, for reports; never NULL */
+    const char *name;                   /**< lower case, as shown in logs: "system", "wire" */
+    const char *(*code_name)(int code); /**< stable name of a code, for reports; never NULL */
 };
 
 /** Codes are errno values. */
@@ -29,7 +29,7 @@ extern const struct error_domain general_error_domain;
 enum general_error {
     GENERAL_INVALID = 1, /**< an argument, option or value that cannot be used */
     GENERAL_NOT_FOUND,
-    GENERAL_TIMEOUT,     /**< a deadline passed; the detail names the last state seen */
+    GENERAL_TIMEOUT, /**< a deadline passed; the detail names the last state seen */
     GENERAL_CANCELLED,
     GENERAL_TOO_LARGE,
     GENERAL_CONFLICT,    /**< the thing exists already and differs */
@@ -86,3 +86,10 @@ static inline void error_clear_at_exit(struct error *err)
 }
 /** `cleanup_error struct error err = ERROR_INIT;` */
 #define cleanup_error __attribute__((cleanup(error_clear_at_exit)))
+
+#if defined(__clang_analyzer__) && !defined(ERROR_IMPLEMENTATION)
+/* The analyser sees one source at a time: tell it what these three return, or every caller seems to go on after them. */
+#define error_set(...)       (error_set(__VA_ARGS__), -1)
+#define error_set_errno(...) (error_set_errno(__VA_ARGS__), -1)
+#define error_wrap(...)      (error_wrap(__VA_ARGS__), -1)
+#endif
