@@ -86,14 +86,18 @@ MUST_CHECK int test_run(struct test_context *test, struct run **ret, struct erro
 /** In a body: unless `condition` holds, return -1 with an error that says file, line and the printf'd explanation. */
 #define CHECK(condition, ...)                                                                                          \
     do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            return test_check_failed(err, __FILE__, __LINE__, #condition, __VA_ARGS__);                                \
+        if (!(condition)) {                                                                                            \
+            test_check_failed(err, __FILE__, __LINE__, #condition, __VA_ARGS__);                                       \
+            return -1;                                                                                                 \
+        }                                                                                                              \
     } while (0)
 /** In a body: the call must succeed. */
 #define TRY(call)                                                                                                      \
     do {                                                                                                               \
-        if ((call) < 0)                                                                                                \
-            return test_call_failed(err, __FILE__, __LINE__, #call);                                                   \
+        if ((call) < 0) {                                                                                              \
+            test_call_failed(err, __FILE__, __LINE__, #call);                                                          \
+            return -1;                                                                                                 \
+        }                                                                                                              \
     } while (0)
 /** In a body: the call must fail with this domain and code; the error is consumed. */
 #define CHECK_FAILS(call, domain_, code_)                                                                              \
@@ -102,6 +106,7 @@ MUST_CHECK int test_run(struct test_context *test, struct run **ret, struct erro
             return -1;                                                                                                 \
     } while (0)
 
+/** What the macros above call; they set *err, let the fixtures be looked at and return -1. */
 int test_check_failed(struct error *err, const char *file, int line, const char *condition, const char *format, ...)
     PRINTF_LIKE(5, 6);
 int test_call_failed(struct error *err, const char *file, int line, const char *call);
