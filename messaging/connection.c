@@ -15,6 +15,8 @@
 
 #define SUPERVISOR_STACK_SIZE (128u << 10)
 #define STUCK_MARGIN_MS       1000 /* beyond the connect timeout, before a handshake counts as stuck */
+#define LAST_TRIES            5    /* to end an attempt when the connection is freed */
+#define LAST_TRY_MS           20   /* for each of them */
 #define LIBRARY_STOP_MS       500
 
 /*
@@ -260,12 +262,21 @@ static void on_attempt_done(void *context, bool connected)
 static bool await_attempt(struct nats_connection *connection)
 {
     int64_t stuck_at_ms = clock_monotonic_ms() + round_ms(connection);
+    int last_tries = LAST_TRIES;
 
     pthread_mutex_lock(&connection->mutex);
-    while (!connection->attempt_done && !connection->stopping) {
-        if (clock_monotonic_ms() >= stuck_at_ms) {
+    while (!connection->attempt_done) {
+        int64_t now_ms = clock_monotonic_ms();
+
+        if (connection->stopping) {
+            /* Nobody will look after an abandoned attempt: give it a chance to end, whatever it is just doing. */
+            if (last_tries-- == 0)
+                break;
+            stuck_at_ms = now_ms;
+        }
+        if (now_ms >= stuck_at_ms) {
             handshakes_break(connection->ports, connection->port_count);
-            stuck_at_ms = clock_monotonic_ms() + STUCK_MARGIN_MS;
+            stuck_at_ms = now_ms + (connection->stopping ? LAST_TRY_MS : STUCK_MARGIN_MS);
         }
         wait_for_change(connection, stuck_at_ms);
     }
@@ -321,15 +332,17 @@ static int connect_once(struct nats_connection *connection, struct error *err)
     return 0;
 }
 
-/** Sleep for the back-off of `attempt`. */
-static void back_off(struct nats_connection *connection, int attempt)
+/** Sleep for the back-off of `attempt`. False when the connection is being stopped. */
+static bool back_off(struct nats_connection *connection, int attempt)
 {
     int64_t until_ms = clock_monotonic_ms() + next_delay_ms(connection, attempt);
 
     pthread_mutex_lock(&connection->mutex);
     while (!connection->stopping && clock_monotonic_ms() < until_ms)
         wait_for_change(connection, until_ms);
+    bool go_on = !connection->stopping;
     pthread_mutex_unlock(&connection->mutex);
+    return go_on;
 }
 
 enum supervisor_task { TASK_STOP, TASK_CONNECT, TASK_BREAK_HANDSHAKE };
@@ -370,8 +383,8 @@ static void *supervise(void *argument)
             handshakes_break(connection->ports, connection->port_count);
             continue;
         }
-        if (attempt > 0 || nats_connection_generation(connection) > 0)
-            back_off(connection, attempt);
+        if ((attempt > 0 || nats_connection_generation(connection) > 0) && !back_off(connection, attempt))
+            break;
         if (connect_once(connection, &trouble) < 0) {
             attempt++;
             tell_trouble(connection, &trouble);
