@@ -42,7 +42,7 @@ struct podman_needs {
 MUST_CHECK int podman_needs_find(struct podman_needs *ret, struct error *err);
 /** Absolute path of the nats-server to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int nats_server_find(char **ret, struct error *err);
-/** The image store that scripts/setup built: where <cache>/images points. Caller frees. Errors: GENERAL_UNSUPPORTED. */
+/** The image store scripts/setup built: where <cache>/images points. Caller frees. Errors: GENERAL_UNSUPPORTED. */
 MUST_CHECK int test_image_store_find(char **ret, struct error *err);
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);

@@ -47,8 +47,8 @@ void capability_forget_gaps(void);
 bool hard_limits_can_be_raised(void);
 
 /**
- * Run a program as init of new mount, network, PID and IPC namespaces with a fresh /proc, empty /run and /dev/shm, and lo
- * up; it and everything it started is gone on return. *output has what it wrote on stdout and stderr (caller frees).
+ * Run a program as init of new mount, network, PID and IPC namespaces with a fresh /proc, empty /run and /dev/shm, and
+ * lo up; it and everything it started is gone on return. *output has what it wrote on stdout and stderr (caller frees).
  * Errors: system, general/GENERAL_TIMEOUT.
  */
 struct sandbox_command {

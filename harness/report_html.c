@@ -37,19 +37,22 @@ static double percent(int64_t part, int64_t whole)
     return value < 0 ? 0 : value > 100 ? 100 : value;
 }
 
-/* "34 ms", "1.24 s", "2 min 05 s": three digits are all one reads. */
+/* "34 ms", "1.24 s", "2 min 05 s": three digits are all one reads. With no-break spaces. */
 static void add_duration(struct text_buffer *html, int64_t time_us)
 {
-    if (time_us < 1000)
-        text_buffer_format(html, "%.1f ms", (double)time_us / 1e3);
+    if (time_us <= 0)
+        text_buffer_add(html, "–");
+    else if (time_us < 1000)
+        text_buffer_format(html, "%.1f\xc2\xa0ms", (double)time_us / 1e3);
     else if (time_us < 1000000)
-        text_buffer_format(html, "%" PRId64 " ms", time_us / 1000);
+        text_buffer_format(html, "%" PRId64 "\xc2\xa0ms", time_us / 1000);
     else if (time_us < 10000000)
-        text_buffer_format(html, "%.2f s", (double)time_us / 1e6);
+        text_buffer_format(html, "%.2f\xc2\xa0s", (double)time_us / 1e6);
     else if (time_us < 60000000)
-        text_buffer_format(html, "%.1f s", (double)time_us / 1e6);
+        text_buffer_format(html, "%.1f\xc2\xa0s", (double)time_us / 1e6);
     else
-        text_buffer_format(html, "%" PRId64 " min %02" PRId64 " s", time_us / 60000000, time_us / 1000000 % 60);
+        text_buffer_format(html, "%" PRId64 "\xc2\xa0min\xc2\xa0%02" PRId64 "\xc2\xa0s", time_us / 60000000,
+                           time_us / 1000000 % 60);
 }
 
 /* Axis */
@@ -149,6 +152,19 @@ static void add_bundle(struct text_buffer *html, const struct report *report, co
     text_buffer_format(html, "</code>%s</p>\n", relative ? "</a>" : "");
 }
 
+/* Long names may be broken after an underscore. */
+static void add_name(struct text_buffer *html, const char *name)
+{
+    while (*name) {
+        size_t size = strcspn(name, "_");
+        size += name[size] == '_';
+        cleanup_free char *part = text_copy_n(name, size);
+        markup_add(html, part);
+        text_buffer_add(html, "<wbr>");
+        name += size;
+    }
+}
+
 static void add_test_head(struct text_buffer *html, const struct report *report, const struct report_test *test)
 {
     const char *result = test_result_name(test->result);
@@ -157,9 +173,9 @@ static void add_test_head(struct text_buffer *html, const struct report *report,
     text_buffer_format(html, "<summary><span class=\"mark %s\" title=\"%s\">%s</span>", result, result,
                        symbol_of(test->result));
     text_buffer_add(html, "<span class=\"name\"><span class=\"suite\">");
-    markup_add(html, test->suite);
+    add_name(html, test->suite);
     text_buffer_add(html, ".</span>");
-    markup_add(html, test->name);
+    add_name(html, test->name);
     text_buffer_format(html, "</span><span class=\"result %s\">%s</span>", result, result);
     text_buffer_format(
         html,
@@ -285,9 +301,10 @@ void report_render_html(const struct report *report, struct text_buffer *ret)
     add_head(ret, verdict);
     add_summary(ret, report, verdict);
     add_controls(ret, report);
-    text_buffer_add(ret,
-                    "<div class=\"columns\" aria-hidden=\"true\"><span></span><span>Test</span><span></span>"
-                    "<span>When in the run</span><span class=\"took\">Time</span></div>\n<section id=\"tests\">\n");
+    text_buffer_add(
+        ret,
+        "<div class=\"columns\" aria-hidden=\"true\"><span></span><span>Test</span><span></span>"
+        "<span>When in the run</span><span class=\"took\">Time</span><span></span></div>\n<section id=\"tests\">\n");
     for (size_t i = 0; i < report->count; i++)
         add_test(ret, report, i);
     text_buffer_add(ret, "</section>\n");

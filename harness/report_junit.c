@@ -19,7 +19,7 @@ static void add_attribute(struct text_buffer *xml, const char *name, const char 
 
 static void add_seconds(struct text_buffer *xml, int64_t time_us)
 {
-    text_buffer_format(xml, " time=\"%" PRId64 ".%06" PRId64 "\"", time_us / 1000000, time_us % 1000000);
+    text_buffer_format(xml, " time=\"%" PRId64 ".%03" PRId64 "\"", time_us / 1000000, time_us / 1000 % 1000);
 }
 
 static void add_problem(struct text_buffer *xml, const struct report_test *test)

@@ -63,7 +63,7 @@ void report_render_junit(const struct report *report, struct text_buffer *ret);
 void report_render_html(const struct report *report, struct text_buffer *ret);
 
 /**
- * Append text escaped for XML and HTML content and double-quoted attributes. What XML cannot hold (control characters, broken
+ * Append text escaped for XML and HTML content and quoted attributes. What XML cannot hold (control characters, broken
  * UTF-8) becomes U+FFFD; terminal colour sequences are dropped.
  */
 void markup_add(struct text_buffer *buffer, const char *text);

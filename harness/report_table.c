@@ -101,6 +101,15 @@ static void add_suite_rows(struct text_buffer *table, size_t width, const struct
     }
 }
 
+static void add_indented(struct text_buffer *table, const char *text)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        text_buffer_format(table, "  %.*s\n", length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 /* What went wrong, last: that is what is still on the screen. */
 static void add_failures(struct text_buffer *table, const struct report *report)
 {
@@ -110,8 +119,7 @@ static void add_failures(struct text_buffer *table, const struct report *report)
             continue;
         text_buffer_format(table, "\n%s %s.%s\n", test->result == RESULT_CRASHED ? "CRASHED" : "FAILED", test->suite,
                            test->name);
-        if (test->message)
-            text_buffer_format(table, "  %s\n", test->message);
+        add_indented(table, test->message ? test->message : "no reason was given");
         if (test->bundle)
             text_buffer_format(table, "  bundle: %s\n", test->bundle);
     }
