@@ -291,8 +291,7 @@ static int explain(const struct exchange *exchange, CURLcode code, struct error 
         return fail(exchange, sent > 0 ? HTTP_BROKEN : HTTP_UNREACHABLE, reason, err);
     case CURLE_OPERATION_TIMEDOUT:
         return fail(exchange, HTTP_TIMED_OUT, reason, err);
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: {
+    case CURLE_URL_MALFORMAT: {
         cleanup_free char *subject = describe(exchange);
         return error_set(err, &general_error_domain, GENERAL_INVALID, "requesting", subject, "%s", reason);
     }
