@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "harness/capability_probe.h"
 
+#define IMAGES_REMEDY "run scripts/setup"
+
 const char *capability_name(enum capability capability)
 {
     switch (capability) {
@@ -153,33 +155,40 @@ static int check_image_store(const char *store, struct error *err)
     return 0;
 }
 
-int test_image_store_find(char **ret, struct error *err)
+/* The store's path (caller frees), or NULL with the reason in *gap (caller frees). */
+static char *find_image_store(char **gap)
 {
     cleanup_free char *link = text_format("%s/images", cache_directory());
     cleanup_free char *store = realpath(link, NULL);
     cleanup_error struct error why = ERROR_INIT;
 
+    if (store && check_image_store(store, &why) == 0)
+        return TAKE_PTR(store);
+    *gap = store ? error_text(&why) : text_format("not built (no %s)", link);
+    return NULL;
+}
+
+int test_image_store_find(char **ret, struct error *err)
+{
+    cleanup_free char *gap = NULL;
+    char *store = find_image_store(&gap);
+
     if (!store)
-        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding the test images", link,
-                         "they are not built; run scripts/setup");
-    if (check_image_store(store, &why) < 0) {
-        cleanup_free char *text = error_text(&why);
-        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding the test images", store,
-                         "%s; run scripts/setup", text);
-    }
-    *ret = TAKE_PTR(store);
+        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding the test images", NULL, "%s; %s",
+                         gap, IMAGES_REMEDY);
+    *ret = store;
     return 0;
 }
 
 static void probe_test_images(struct capability_report *ret)
 {
-    cleanup_error struct error err = ERROR_INIT;
-    cleanup_free char *store = NULL;
+    char *gap = NULL;
+    char *store = find_image_store(&gap);
 
-    if (test_image_store_find(&store, &err) == 0)
-        capability_set_found(ret, TAKE_PTR(store));
+    if (store)
+        capability_set_found(ret, store);
     else
-        capability_set_gap(ret, text_format("%s: %s", err.subject, err.detail), text_copy("run scripts/setup"));
+        capability_set_gap(ret, gap, text_copy(IMAGES_REMEDY));
 }
 
 static void probe_registry(struct capability_report *ret)

@@ -57,7 +57,7 @@ static bool version_is_enough(const char *version)
 static bool candidate_is_good(const char *path, char **version, struct text_list *gaps)
 {
     if (access(path, X_OK) < 0) {
-        text_list_format(gaps, "%s: %s", path, strerror(errno));
+        text_list_format(gaps, "no %s", path);
         return false;
     }
     cleanup_free char *found = find_version(path);
@@ -86,7 +86,7 @@ static char *find_server(char **version, struct text_list *gaps)
         return TAKE_PTR(cached);
     installed = capability_find_program("nats-server");
     if (!installed)
-        text_list_add(gaps, "none in PATH");
+        text_list_add(gaps, "no nats-server in PATH");
     else if (candidate_is_good(installed, version, gaps))
         return TAKE_PTR(installed);
     return NULL;

@@ -186,10 +186,14 @@ void podman_refusals(struct text_list *ret)
 
 void capability_forget_gaps(void)
 {
-    lock_answer();
+    cleanup_free char *path = text_format("%s/answers/podman.json", cache_directory());
+    cleanup_free char *key = answer_key();
+    cleanup_error struct error ignored = ERROR_INIT;
+
+    pthread_mutex_lock(&answer_lock);
+    if (!answer_known)
+        answer_known = recall_answer(key);
     if (answer.gap) {
-        cleanup_free char *path = text_format("%s/answers/podman.json", cache_directory());
-        cleanup_error struct error ignored = ERROR_INIT;
         answer_clear();
         answer_known = false;
         if (file_remove(path, &ignored) < 0)

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness/doctor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "harness/capability_probe.h"
+#include "harness/report_text.h"
+
+#define COLUMNS        100
+#define NAME_COLUMNS   14
+#define STATUS_COLUMNS 10
+#define TEXT_COLUMN    (NAME_COLUMNS + STATUS_COLUMNS)
+
+/* What the tests behind a gate need. pod and vm have no probes yet, so they cannot be said to be ready. */
+static const struct doctor_gate {
+    const char *name;
+    enum capability needs[CAPABILITY_COUNT];
+    int count; /* 0: nothing here can tell */
+} gates[] = {
+    {"host",
+     {CAPABILITY_ROOT, CAPABILITY_NAMESPACES, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES},
+     5},
+    {"pod", {0}, 0},
+    {"vm", {0}, 0},
+};
+
+static bool colour;
+
+static const char *paint(const char *escape)
+{
+    return colour ? escape : "";
+}
+
+/* The table */
+
+static bool is_needed(enum capability capability)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
+        for (int j = 0; j < gates[i].count; j++) {
+            if (gates[i].needs[j] == capability)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void add_indent(struct text_buffer *page, size_t columns)
+{
+    text_pad_right(page, "", columns);
+}
+
+static void add_capability(struct text_buffer *page, enum capability capability)
+{
+    struct capability_report report = {0};
+
+    capability_probe(capability, &report);
+    const char *status = report.available ? "ok" : is_needed(capability) ? "missing" : "optional";
+    const char *tint = report.available ? "\033[32m" : is_needed(capability) ? "\033[31m" : "\033[33m";
+    text_pad_right(page, capability_name(capability), NAME_COLUMNS);
+    text_buffer_add(page, paint(tint));
+    text_pad_right(page, status, STATUS_COLUMNS);
+    text_buffer_add(page, paint("\033[0m"));
+    text_wrap(page, report.available ? report.found : report.gap, COLUMNS - TEXT_COLUMN, TEXT_COLUMN);
+    text_buffer_add(page, "\n");
+    if (report.remedy) {
+        add_indent(page, TEXT_COLUMN);
+        cleanup_free char *remedy = text_format("remedy: %s", report.remedy);
+        text_wrap(page, remedy, COLUMNS - TEXT_COLUMN, TEXT_COLUMN);
+        text_buffer_add(page, "\n");
+    }
+    capability_report_clear(&report);
+}
+
+static void add_table(struct text_buffer *page)
+{
+    text_buffer_add(page, paint("\033[1m"));
+    text_pad_right(page, "capability", NAME_COLUMNS);
+    text_pad_right(page, "status", STATUS_COLUMNS);
+    text_buffer_format(page, "found%s\n", paint("\033[0m"));
+    for (enum capability capability = 0; capability < CAPABILITY_COUNT; capability++)
+        add_capability(page, capability);
+}
+
+static void add_quirks(struct text_buffer *page)
+{
+    cleanup_quirk_list struct quirk_list quirks = {0};
+
+    quirks_find(&quirks);
+    text_buffer_format(page, "\n%squirks of this machine%s\n", paint("\033[1m"), paint("\033[0m"));
+    if (!quirks.count)
+        text_buffer_add(page, "  none\n");
+    for (size_t i = 0; i < quirks.count; i++) {
+        text_buffer_add(page, "- ");
+        text_wrap(page, quirks.items[i].title, COLUMNS - 2, 2);
+        text_buffer_add(page, "\n    ");
+        text_wrap(page, quirks.items[i].explanation, COLUMNS - 4, 4);
+        text_buffer_add(page, "\n");
+    }
+}
+
+/* The verdict */
+
+static const struct doctor_gate *find_gate(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
+        if (text_equal(gates[i].name, name))
+            return &gates[i];
+    }
+    return NULL;
+}
+
+static void add_missing(const struct doctor_gate *gate, struct text_buffer *missing)
+{
+    for (int i = 0; i < gate->count; i++) {
+        struct capability_report report = {0};
+        capability_probe(gate->needs[i], &report);
+        if (!report.available)
+            text_buffer_format(missing, "%s%s", missing->size ? ", " : "", capability_name(gate->needs[i]));
+        capability_report_clear(&report);
+    }
+}
+
+/* Returns 0 when what `name` stands for can run here. */
+static int judge(struct text_buffer *page, const char *name)
+{
+    const struct doctor_gate *gate = find_gate(name);
+    cleanup_text_buffer struct text_buffer missing = {0};
+
+    if (!gate) {
+        text_buffer_format(page, "%s: there is no such gate (host, pod, vm)\n", name);
+        return 1;
+    }
+    if (!gate->count) {
+        text_buffer_format(page, "%s: not ready: this version cannot bring one up\n", name);
+        return 1;
+    }
+    add_missing(gate, &missing);
+    if (missing.size)
+        text_buffer_format(page, "%s%s: not ready%s, missing: %s\n", paint("\033[31m"), name, paint("\033[0m"),
+                           text_buffer_text(&missing));
+    else
+        text_buffer_format(page, "%s%s: ready%s\n", paint("\033[32m"), name, paint("\033[0m"));
+    return missing.size != 0;
+}
+
+static int add_verdict(struct text_buffer *page, const char *require)
+{
+    int result = 0;
+
+    text_buffer_add(page, "\n");
+    while (*require) {
+        cleanup_free char *name = text_copy_n(require, strcspn(require, ","));
+        if (*name)
+            result |= judge(page, name);
+        require += strcspn(require, ",");
+        require += strspn(require, ",");
+    }
+    return result;
+}
+
+int doctor_main(const char *require)
+{
+    cleanup_text_buffer struct text_buffer page = {0};
+
+    colour = text_wants_colour(STDOUT_FILENO);
+    capability_forget_gaps();
+    add_table(&page);
+    add_quirks(&page);
+    int result = add_verdict(&page, require && *require ? require : "host");
+    fputs(text_buffer_text(&page), stdout);
+    return result;
+}
