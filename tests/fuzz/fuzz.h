@@ -16,6 +16,7 @@
 #include "contracts/names.h"
 
 /** libFuzzer's entry point. */
+/* NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REQUIRE(condition, ...)                                                                                        \

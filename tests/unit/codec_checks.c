@@ -160,6 +160,29 @@ int codec_check_golden(const struct codec_under_test *codec, struct error *err)
     return check_refused_table(codec, err);
 }
 
+int codec_check_examples(const struct codec_under_test *codec, struct error *err)
+{
+    cleanup_free char *fence = text_format("\n```json %s\n", codec->kind);
+    cleanup_free char *document = NULL;
+    size_t size;
+    size_t count = 0;
+
+    if (file_read(WIRE_DOCUMENT, GOLDEN_FILE_MAX, &document, &size, err) < 0)
+        return -1;
+    for (const char *at = strstr(document, fence); at; at = strstr(at, fence), count++) {
+        cleanup_free char *encoded = NULL;
+        at += strlen(fence);
+        const char *end = strstr(at, "\n```");
+        CHECK(end, "an example of kind %s has no end", codec->kind);
+        cleanup_free char *example = text_copy_n(at, (size_t)(end - at));
+        if (codec->round_trip(example, strlen(example), &encoded, err) < 0)
+            return error_wrap(err, "reading the example", example);
+        at = end;
+    }
+    CHECK(count > 0, "no example of kind %s in docs/wire.md", codec->kind);
+    return 0;
+}
+
 static char *build_limited(const struct codec_limit *limit, size_t count)
 {
     struct text_buffer value = {0};

@@ -25,6 +25,9 @@ struct codec_under_test {
 /** Hold the codec to its golden files, of which there must be some of each sort. Errors: check. */
 MUST_CHECK int codec_check_golden(const struct codec_under_test *codec, struct error *err);
 
+/** Every example of docs/wire.md that is fenced as "json <kind>" must be accepted; there must be one. Errors: check. */
+MUST_CHECK int codec_check_examples(const struct codec_under_test *codec, struct error *err);
+
 /** A limit: `max` items between `before` and `after` are accepted, one more is too large, named at `where`. */
 struct codec_limit {
     const char *before;

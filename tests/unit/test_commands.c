@@ -135,11 +135,17 @@ static int round_trip_error(const char *data, size_t size, char **ret, struct er
     return 0;
 }
 
+static const struct codec_under_test error_codec = {"error-reply", round_trip_error};
+
 FLEET_TEST(commands, golden_error_replies)
 {
-    static const struct codec_under_test codec = {"error-reply", round_trip_error};
+    return codec_check_golden(&error_codec, err);
+}
 
-    return codec_check_golden(&codec, err);
+FLEET_TEST(commands, documented_examples)
+{
+    TRY(codec_check_examples(&ping_codec, err));
+    return codec_check_examples(&error_codec, err);
 }
 
 FLEET_TEST(commands, what_is_not_an_error_reply)

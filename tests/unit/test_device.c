@@ -55,6 +55,13 @@ FLEET_TEST(device, golden_heartbeats)
     return codec_check_golden(&heartbeat_codec, err);
 }
 
+FLEET_TEST(device, documented_examples)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(codecs); i++)
+        TRY(codec_check_examples(codecs[i], err));
+    return 0;
+}
+
 FLEET_TEST(device, limits)
 {
     static const struct codec_limit labels = {

@@ -23,6 +23,11 @@ FLEET_TEST(score, golden)
     return codec_check_golden(&score_codec, err);
 }
 
+FLEET_TEST(score, documented_examples)
+{
+    return codec_check_examples(&score_codec, err);
+}
+
 static int decode_text(const char *text, struct score **ret, struct error *err)
 {
     return score_decode(text, strlen(text), ret, err);
