@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "harness/test.h"
+#include "tests/unit/support_process.h"
 
 /* The children are the system's own programs; where a test needs one with a script, that is sh: the product never uses
  * one, here it only is a program that can be told what to do. */
@@ -201,16 +201,18 @@ FLEET_TEST(process, starts_with_fresh_signals)
 FLEET_TEST(process, has_a_group_or_session_of_its_own)
 {
     struct process_options options = {.argv = ARGV("cat", "/proc/self/stat")};
-    long pid = 0;
-    long group = 0;
-    long session = 0;
 
     for (int apart = 0; apart < 2; apart++) {
         cleanup_process_result struct process_result result = {0};
         options.new_session = apart == 1;
         TRY(process_run_checked(&options, SOON, &result, err));
-        CHECK(sscanf(result.output, "%ld (cat) %*c %*d %ld %ld", &pid, &group, &session) == 3, "it is %s",
-              result.output);
+        /* "PID (cat) STATE PARENT GROUP SESSION …" */
+        char *rest = result.output;
+        long pid = strtol(rest, &rest, 10);
+        CHECK(text_starts_with(rest, " (cat) R "), "it is %s", result.output);
+        strtol(rest + strlen(" (cat) R "), &rest, 10);
+        long group = strtol(rest, &rest, 10);
+        long session = strtol(rest, &rest, 10);
         CHECK(pid == group && session == (apart ? pid : getsid(0)), "it is %s", result.output);
     }
     return 0;
@@ -336,16 +338,6 @@ FLEET_TEST(process, release_lets_it_run)
     return 0;
 }
 
-static int ask_no_such_process(void *context, struct text_buffer *state, struct error *err)
-{
-    const pid_t *pid = context;
-
-    (void)err;
-    text_buffer_clear(state);
-    text_buffer_format(state, "%d is there", *pid);
-    return kill(*pid, 0) < 0 && errno == ESRCH;
-}
-
 /* Starts a child, writes its pid and ends without a word to it. */
 __attribute__((noreturn)) static void parent_that_dies(int out, bool die_with_parent)
 {
@@ -373,7 +365,7 @@ FLEET_TEST(process, dies_with_its_parent_when_asked)
         close_fd(ends[0]);
         CHECK(waitpid(parent, NULL, 0) == parent && told && child > 0, "the parent did not start a child");
         if (die) {
-            TRY(wait_until("the child to die", ask_no_such_process, &child, NULL, SOON, err));
+            TRY(wait_until("the child to die", ask_process_ended, &child, NULL, SOON, err));
         } else {
             CHECK(kill(child, 0) == 0, "it died with its parent");
             CHECK(kill(child, SIGKILL) == 0, "it cannot be ended");

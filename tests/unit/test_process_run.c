@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "harness/test.h"
+#include "tests/unit/support_process.h"
 
 /* The children are the system's own programs; where a test needs one with a script, that is sh: the product never uses
  * one, here it only is a program that can be told what to do. */
@@ -139,16 +140,6 @@ FLEET_TEST(process_run, signals_are_told_apart)
     return 0;
 }
 
-static int ask_gone(void *context, struct text_buffer *state, struct error *err)
-{
-    const pid_t *pid = context;
-
-    (void)err;
-    text_buffer_clear(state);
-    text_buffer_format(state, "%d is there", *pid);
-    return kill(*pid, 0) < 0 && errno == ESRCH;
-}
-
 FLEET_TEST(process_run, is_killed_with_its_group_at_the_deadline)
 {
     struct process_options options = {.argv = SCRIPT("trap '' TERM INT; sleep 1000 & echo \"began $!\" >&2; wait")};
@@ -163,7 +154,7 @@ FLEET_TEST(process_run, is_killed_with_its_group_at_the_deadline)
     pid_t grandchild = (pid_t)strtol(words + strlen(": began "), NULL, 10);
     error_clear(err);
     CHECK(grandchild > 1, "there is no grandchild");
-    TRY(wait_until("the group to be gone", ask_gone, &grandchild, NULL, SOON, err));
+    TRY(wait_until("the group to be gone", ask_process_ended, &grandchild, NULL, SOON, err));
     return 0;
 }
 
