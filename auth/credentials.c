@@ -128,18 +128,35 @@ static int first_line(const char *path, const char *data, size_t size, char **re
     return 0;
 }
 
-int secret_read(const char *path, char **ret, struct error *err)
+/** Open a secret's file. Returns -1 with *err set. */
+static int open_private(const char *path, struct error *err)
 {
     /* O_NONBLOCK: opening a FIFO must not hang; what is checked is the opened file, not the name. */
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    char data[SECRET_FILE_MAX + 1];
     struct stat status;
-    ssize_t size;
-    int result;
 
     if (fd < 0 || fstat(fd, &status) < 0)
         return error_set_errno(err, errno, "reading secret", path);
     if (check_private(path, &status, err) < 0)
+        return -1;
+    return TAKE_FD(fd);
+}
+
+int secret_check(const char *path, struct error *err)
+{
+    cleanup_close int fd = open_private(path, err);
+
+    return fd < 0 ? -1 : 0;
+}
+
+int secret_read(const char *path, char **ret, struct error *err)
+{
+    cleanup_close int fd = open_private(path, err);
+    char data[SECRET_FILE_MAX + 1];
+    ssize_t size;
+    int result;
+
+    if (fd < 0)
         return -1;
     size = read_all(fd, data, sizeof(data));
     if (size < 0)

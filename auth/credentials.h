@@ -35,3 +35,5 @@ DEFINE_CLEANUP(struct credentials *, credentials_free)
  * Errors: AUTH_INSECURE_FILE (names the file, its mode and the chmod that mends it), system. Caller frees *ret.
  */
 MUST_CHECK int secret_read(const char *path, char **ret, struct error *err);
+/** Only check that `path` is such a file (a TLS key that a library will read itself). Errors: as secret_read. */
+MUST_CHECK int secret_check(const char *path, struct error *err);
