@@ -177,7 +177,6 @@ FLEET_TEST(deadline, wait_says_so_when_nothing_was_seen)
     return 0;
 }
 
-/* Writes to an eventfd when told to by the counter's first question: the waiter is then surely about to wait. */
 static void *wake(void *context)
 {
     const struct counter *counter = context;
@@ -187,17 +186,19 @@ static void *wake(void *context)
     return written == (ssize_t)sizeof(one) ? NULL : context;
 }
 
+/* At the first question, once the descriptor has been drained, starts a thread that makes it readable again. */
 static int start_waking(void *context, struct text_buffer *state, struct error *err)
 {
     struct counter *counter = context;
+    int met = ask_counter(context, state, err);
     pthread_t thread;
 
-    if (counter->asked == 0) {
+    if (met == 0 && counter->asked == 1) {
         if (pthread_create(&thread, NULL, wake, counter) != 0)
             return error_set_errno(err, EAGAIN, "starting a thread", NULL);
         pthread_detach(thread);
     }
-    return ask_counter(context, state, err);
+    return met;
 }
 
 FLEET_TEST(deadline, wait_wakes_by_descriptor)
