@@ -57,15 +57,18 @@ FLEET_TEST(deadline, rfc3339_is_the_time)
 {
     char text[RFC3339_SIZE];
     struct tm parsed = {0};
-    time_t before = time(NULL);
+    struct timespec before = {0};
+    struct timespec after = {0};
 
+    clock_gettime(CLOCK_REALTIME, &before); /* time(2) lags behind by up to a tick */
     clock_rfc3339(text);
+    clock_gettime(CLOCK_REALTIME, &after);
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parsed);
     CHECK(strlen(text) == RFC3339_SIZE - 1, "%s has %zu characters", text, strlen(text));
     CHECK(rest && rest[0] == '.' && strspn(rest + 1, "0123456789") == 3 && strcmp(rest + 4, "Z") == 0, "it is %s",
           text);
     time_t seconds = timegm(&parsed);
-    CHECK(seconds >= before && seconds <= time(NULL), "%s is not now", text);
+    CHECK(seconds >= before.tv_sec && seconds <= after.tv_sec, "%s is not now", text);
     return 0;
 }
 
@@ -123,7 +126,7 @@ FLEET_TEST(deadline, wait_times_out_with_the_last_state)
     CHECK(text_equal(err->subject, "the counter"), "the subject is %s", err->subject);
     CHECK(took >= 120 && took < 2000, "it took %lld ms", (long long)took);
     /* 2, 4, 8, 16, 32, 32, … ms: not a busy loop. */
-    CHECK(counter.asked >= 3 && counter.asked <= 10, "asked %d times", counter.asked);
+    CHECK(counter.asked >= 2 && counter.asked <= 10, "asked %d times", counter.asked);
     error_clear(err);
     return 0;
 }
