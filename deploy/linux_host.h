@@ -31,6 +31,8 @@ struct linux_host_operations {
     /** Make the file's bytes and mode these (compared byte by byte; replaced atomically). */
     int (*ensure_file)(void *context, const char *path, const void *data, size_t size, mode_t mode, bool *changed,
                        struct error *err);
+    /** Read a file of at most `max` bytes, terminated; *data is NULL when it does not exist. Caller frees *data. */
+    int (*read_file)(void *context, const char *path, size_t max, char **data, size_t *size, struct error *err);
     /** Have the service running as defined: started, or restarted if the definition changed or `restart` is set. */
     int (*ensure_service)(void *context, const struct service_definition *definition, bool restart, bool *changed,
                           struct error *err);

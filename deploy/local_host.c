@@ -108,6 +108,13 @@ static int ensure_file(void *context, const char *path, const void *data, size_t
     return file_write_atomic(path, data, size, mode, err);
 }
 
+static int read_file(void *context, const char *path, size_t max, char **data, size_t *size, struct error *err)
+{
+    (void)context;
+    *data = NULL;
+    return file_exists(path) ? file_read(path, max, data, size, err) : 0;
+}
+
 /** Wait for the end of exactly the recorded process, whoever its parent is. */
 static int wait_for_end(int pidfd, const char *service, struct error *err)
 {
@@ -264,6 +271,7 @@ static int remove_service(void *context, const char *name, bool *changed, struct
 static const struct linux_host_operations operations = {
     .ensure_directory = ensure_directory,
     .ensure_file = ensure_file,
+    .read_file = read_file,
     .ensure_service = ensure_service,
     .service_status = service_status,
     .remove_service = remove_service,

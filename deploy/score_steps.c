@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deploy/score_steps.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "deploy/log_tail.h"
+
+int score_refuse(struct error *err, const char *score, const char *field, const char *detail_format, ...)
+{
+    cleanup_free char *operation = text_format("validating %s", score);
+    va_list arguments;
+
+    va_start(arguments, detail_format);
+    cleanup_free char *detail = text_format_v(detail_format, arguments);
+    va_end(arguments);
+    return error_set(err, &deploy_error_domain, DEPLOY_INVALID_SCORE, operation, field, "%s", detail);
+}
+
+int score_check_path(const char *score, const char *field, const char *path, struct error *err)
+{
+    if (!path || path[0] != '/')
+        return score_refuse(err, score, field, "\"%s\" is not an absolute path", path ? path : "");
+    for (const char *at = path; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return score_refuse(err, score, field, "has a control character");
+    }
+    return 0;
+}
+
+int score_check_program(const char *score, const char *field, const char *path, struct error *err)
+{
+    struct stat status;
+
+    if (score_check_path(score, field, path, err) < 0)
+        return -1;
+    if (stat(path, &status) < 0)
+        return score_refuse(err, score, field, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode) || access(path, X_OK) < 0)
+        return score_refuse(err, score, field, "%s is not a program", path);
+    return 0;
+}
+
+int score_check_credentials(const char *score, const char *field, const struct user_password *user,
+                            struct credentials **ret, struct error *err)
+{
+    CLEANUP(credentials_free) struct credentials *credentials = NULL;
+    cleanup_error struct error unusable = ERROR_INIT;
+
+    if (!user->user || !user->password)
+        return score_refuse(err, score, field, "user and password must be given: there are no defaults");
+    if (credentials_user_password(user->user, user->password, &credentials, &unusable) < 0)
+        return score_refuse(err, score, field, "%s", error_root_detail(&unusable));
+    if (ret)
+        *ret = TAKE_PTR(credentials);
+    return 0;
+}
+
+int score_linux_host(const char *score, const struct topology *topology, struct linux_host **ret, struct error *err)
+{
+    cleanup_free char *operation = text_format("deploying %s to", score);
+
+    if (!topology->linux_host)
+        return error_set(err, &deploy_error_domain, DEPLOY_NO_CAPABILITY, operation, topology->name,
+                         "it is not a Linux host");
+    *ret = topology->linux_host;
+    return 0;
+}
+
+struct score_step score_step_begin(const struct topology *topology, const char *name, struct score_outcome *outcome)
+{
+    const struct score_observer *observer = topology->observer;
+
+    if (observer && observer->step_begin)
+        observer->step_begin(observer->context, name);
+    return (struct score_step){topology, name, outcome, false};
+}
+
+void score_step_end(struct score_step *step)
+{
+    const struct score_observer *observer = step->topology->observer;
+
+    step->outcome->changed = step->outcome->changed || step->changed;
+    if (observer && observer->step_end)
+        observer->step_end(observer->context, step->name, step->changed);
+}
+
+int score_smoke_check_failed(struct error *err, const struct linux_host *host, const char *service)
+{
+    cleanup_error struct error ignored = ERROR_INIT;
+    struct service_status status = {0};
+    cleanup_free char *tail = NULL;
+
+    if (host->operations->service_status(host->context, service, &status, &ignored) == 0 && status.log_path)
+        tail = log_tail(status.log_path);
+    cleanup_free char *subject = text_format("%s (%s, its log ends:\n%s)", service,
+                                             status.running ? "running" : "not running", tail ? tail : "unknown");
+    service_status_clear(&status);
+    error_wrap(err, "smoke check of", subject);
+    err->domain = &deploy_error_domain;
+    err->code = DEPLOY_SMOKE_CHECK_FAILED;
+    return -1;
+}
+
+int score_check_running(const struct linux_host *host, const char *service, struct error *err)
+{
+    struct service_status status = {0};
+
+    if (host->operations->service_status(host->context, service, &status, err) < 0)
+        return -1;
+    bool running = status.running;
+    service_status_clear(&status);
+    if (!running)
+        return error_set(err, &general_error_domain, GENERAL_FAILED, "checking service", service, "it does not run");
+    return 0;
+}
