@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void out_of_memory(void)
+__attribute__((noreturn)) static void out_of_memory(void)
 {
     static const char message[] = "out of memory\n";
     ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);

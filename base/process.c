@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/process.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -113,14 +113,20 @@ static void child_reset_signals(void)
         sigaction(number, &standard, NULL); /* refused for SIGKILL, SIGSTOP and those libc keeps: rightly */
 }
 
+/* The same description under a number above 2; -1 with errno. */
+static int child_move_up(int fd)
+{
+    return fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
 static void child_open_streams(struct child_plan *plan)
 {
     int sources[] = {plan->spawn->input, plan->spawn->output, plan->spawn->errors};
 
     /* First all out of the way of 0 to 2, which may be closed here and so be the number of a source. */
-    plan->report_fd = fcntl(plan->report_fd, F_DUPFD_CLOEXEC, 3);
+    plan->report_fd = child_move_up(plan->report_fd);
     for (int i = 0; i < 3; i++) {
-        if (sources[i] >= 0 && (sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, 3)) < 0)
+        if (sources[i] >= 0 && (sources[i] = child_move_up(sources[i])) < 0)
             child_fail(plan, STEP_STREAMS);
     }
     for (int i = 0; i < 3; i++) {
