@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# What scripts/setup and its parts share; read by them.
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+say() {
+    printf '%s\n' "$*"
+}
+
+# The same directory as cache_directory() of harness/capability.c, made if need be.
+cache_directory() {
+    case ${FLEET_CACHE:-} in
+    /*) cache=$FLEET_CACHE ;;
+    *)
+        case ${XDG_CACHE_HOME:-} in
+        /*) cache=$XDG_CACHE_HOME/harmony-fleet ;;
+        *) cache=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}/.cache/harmony-fleet ;;
+        esac
+        ;;
+    esac
+    mkdir -p "$cache"
+    printf '%s\n' "$cache"
+}
+
+# lock_cache CACHE: one set-up at a time works in the cache; held until this process ends. What is called ".new-…" under
+# the lock was left by one that was interrupted.
+lock_cache() {
+    exec 9>"$1/.lock"
+    if ! flock --nonblock 9; then
+        say "waiting for another set-up to finish"
+        flock 9
+    fi
+    rm -rf "$1"/.new-*
+}
+
+# point CACHE NAME TARGET: make CACHE/NAME a link to TARGET, replacing a former one in one step.
+point() {
+    if [ "$(readlink "$1/$2" 2>/dev/null)" != "$3" ]; then
+        ln -sfn "$3" "$1/.new-link-$2"
+        mv -T "$1/.new-link-$2" "$1/$2"
+    fi
+}
