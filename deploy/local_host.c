@@ -12,10 +12,10 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/text.h"
-#include "contracts/names.h"
 #include "deploy/service_record.h"
 
-#define STOP_MS 10000 /* from SIGTERM to SIGKILL, and from SIGKILL to giving up */
+#define STOP_MS       10000 /* from SIGTERM to SIGKILL, and from SIGKILL to giving up */
+#define NAME_SIZE_MAX 128
 
 /** A service this process started: only its parent learns how a process ended. */
 struct child {
@@ -30,6 +30,18 @@ struct local_host {
     struct child *children;
     size_t child_count;
 };
+
+/** It becomes part of file names. A device id of the greatest length fits with a prefix. */
+static int check_name(const char *service, struct error *err)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t size = service ? strlen(service) : 0;
+
+    if (size < 1 || size > NAME_SIZE_MAX || strspn(service, allowed) != size)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "naming service", service,
+                         "it is not 1 to %d of A-Z, a-z, 0-9, '_' and '-'", NAME_SIZE_MAX);
+    return 0;
+}
 
 static char *record_path(const struct local_host *host, const char *service)
 {
@@ -214,7 +226,7 @@ static int ensure_service(void *context, const struct service_definition *defini
     struct local_host *host = context;
     struct service_record record;
 
-    if (token_check(definition->name, "service name", err) < 0)
+    if (check_name(definition->name, err) < 0)
         return -1;
     cleanup_free char *path = record_path(host, definition->name);
     if (service_record_read(path, &record, err) < 0)
@@ -235,7 +247,7 @@ static int service_status(void *context, const char *name, struct service_status
     struct local_host *host = context;
     struct service_record record;
 
-    if (token_check(name, "service name", err) < 0)
+    if (check_name(name, err) < 0)
         return -1;
     cleanup_free char *path = record_path(host, name);
     if (service_record_read(path, &record, err) < 0)
@@ -255,7 +267,7 @@ static int remove_service(void *context, const char *name, bool *changed, struct
     struct local_host *host = context;
     struct service_record record;
 
-    if (token_check(name, "service name", err) < 0)
+    if (check_name(name, err) < 0)
         return -1;
     cleanup_free char *path = record_path(host, name);
     if (service_record_read(path, &record, err) < 0)
@@ -311,12 +323,14 @@ struct linux_host *local_host_linux(struct local_host *host)
 
 int local_host_signal(struct local_host *host, const char *service, int signal, int *exit_code, struct error *err)
 {
-    cleanup_free char *path = record_path(host, service);
     struct service_record record;
     cleanup_close int pidfd = -1;
 
     if (exit_code)
         *exit_code = -1;
+    if (check_name(service, err) < 0)
+        return -1;
+    cleanup_free char *path = record_path(host, service);
     if (service_record_read(path, &record, err) < 0 || open_service(&record, service, &pidfd, err) < 0)
         return -1;
     if (pidfd < 0)

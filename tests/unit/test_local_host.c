@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/process.h"
-#include "contracts/names.h"
 #include "deploy/local_host.h"
 #include "deploy/service_record.h"
 #include "harness/test.h"
@@ -285,7 +284,7 @@ FLEET_TEST(local_host, bad_input_is_refused)
     bool changed;
 
     TRY(fixture_new(&fixture, err));
-    CHECK_FAILS(ensure(&fixture, &path, false, &changed, err), wire_error_domain, WIRE_INVALID_NAME);
+    CHECK_FAILS(ensure(&fixture, &path, false, &changed, err), general_error_domain, GENERAL_INVALID);
     CHECK_FAILS(ensure(&fixture, &absent, false, &changed, err), process_error_domain, PROCESS_NOT_STARTED);
     CHECK_FAILS(local_host_new(&nowhere, &none, err), system_error_domain, ENOENT);
     cleanup_free char *record = text_format("%s/sleeper.service", fixture.directory);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * agent-config.toml of a FleetAgentScore (docs/agent-config.md).
+ */
+
+#include "deploy/agent_score.h"
+
+/** Score name in messages. */
+#define FLEET_AGENT_SCORE "FleetAgentScore"
+
+/** Refuse what cannot be deployed. Errors: DEPLOY_INVALID_SCORE. */
+MUST_CHECK int agent_score_validate(const struct fleet_agent_score *score, struct error *err);
+/** The whole file for a score that was validated. Caller frees. */
+char *agent_config_text(const struct fleet_agent_score *score, const char *state_directory, const char *password_file);
