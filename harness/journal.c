@@ -26,7 +26,6 @@ void journal_clear(struct journal *journal)
     free(journal->label);
     free(journal->bundle);
     free(journal->parents.items);
-    free(journal->users.items);
     for (size_t i = 0; i < journal->resource_count; i++) {
         free(journal->resources[i].kind_name);
         free(journal->resources[i].name);
@@ -130,38 +129,65 @@ static void apply(struct journal *journal, const cJSON *event)
         apply_start(journal, event);
     else if (text_equal(name, "reaper"))
         journal->reaper = identity_of(event);
-    else if (text_equal(name, "user"))
-        list_add(&journal->users, identity_of(event));
     else if (text_equal(name, "create") || text_equal(name, "undone"))
         apply_resource(journal, event, text_equal(name, "create"));
+}
+
+static void apply_lines(struct journal *journal, const char *data, size_t size)
+{
+    const char *line = data;
+
+    while (size > 0) {
+        const char *end = memchr(line, '\n', size - (size_t)(line - data));
+        if (!end)
+            return;
+        CLEANUP(cJSON_Delete) cJSON *event = cJSON_ParseWithLength(line, (size_t)(end - line));
+        if (event)
+            apply(journal, event);
+        line = end + 1;
+    }
+}
+
+static int read_path(const char *path, struct journal *ret, struct error *err)
+{
+    cleanup_free char *data = NULL;
+    size_t size;
+
+    if (file_read(path, JOURNAL_BYTES_MAX, &data, &size, err) < 0)
+        return -1;
+    *ret = (struct journal){0};
+    apply_lines(ret, data, size);
+    return 0;
 }
 
 int journal_read(const char *directory, struct journal *ret, struct error *err)
 {
     cleanup_free char *path = journal_path(directory);
-    cleanup_free char *data = NULL;
-    cleanup_error struct error missing = ERROR_INIT;
-    cleanup_journal struct journal journal = {0};
-    size_t size;
 
-    if (file_read(path, JOURNAL_BYTES_MAX, &data, &size, &missing) < 0) {
-        if (!error_is(&missing, &system_error_domain, ENOENT)) {
-            error_move(err, &missing);
-            return error_wrap(err, "reading the journal of", directory);
-        }
-        size = 0;
-    }
-    for (char *line = data; size && line;) {
-        char *end = memchr(line, '\n', size - (size_t)(line - data));
-        if (!end)
-            break;
-        CLEANUP(cJSON_Delete) cJSON *event = cJSON_ParseWithLength(line, (size_t)(end - line));
-        if (event)
-            apply(&journal, event);
-        line = end + 1;
-    }
-    *ret = journal;
-    journal = (struct journal){0};
+    if (read_path(path, ret, err) == 0)
+        return 0;
+    if (!error_is(err, &system_error_domain, ENOENT))
+        return error_wrap(err, "reading the journal of", directory);
+    error_clear(err);
+    *ret = (struct journal){0};
+    return 0;
+}
+
+int journal_read_fd(int fd, struct journal *ret, struct error *err)
+{
+    cleanup_free char *path = text_format("/proc/self/fd/%d", fd);
+
+    return read_path(path, ret, err);
+}
+
+int journal_open(const char *directory, int *ret, struct error *err)
+{
+    cleanup_free char *path = journal_path(directory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "opening the journal of", directory);
+    *ret = fd;
     return 0;
 }
 
@@ -260,13 +286,12 @@ static int append(const char *directory, const cJSON *event, struct error *err)
     return write_line(fd, separated, directory, err);
 }
 
-int journal_append_process(const char *directory, const char *event, const struct process_identity *identity,
-                           struct error *err)
+int journal_append_reaper(const char *directory, const struct process_identity *reaper, struct error *err)
 {
     CLEANUP(cJSON_Delete) cJSON *object = cJSON_CreateObject();
 
-    json_add_text(object, "event", event);
-    add_identity(object, *identity);
+    json_add_text(object, "event", "reaper");
+    add_identity(object, *reaper);
     return append(directory, object, err);
 }
 

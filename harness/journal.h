@@ -32,7 +32,6 @@ struct journal {
     struct process_identity owner;
     struct process_identity reaper;
     struct process_identity_list parents; /**< the owner is killed when one of these ends */
-    struct process_identity_list users;   /**< test processes that opened the run */
     bool keep;
     int64_t started_at;                 /**< seconds since the epoch */
     char *bundle;                       /**< NULL: none */
@@ -49,6 +48,11 @@ static inline void journal_clear_at_exit(struct journal *journal)
 /** Read the journal of the run in `directory`; a run without one (or with an empty one) is not `started`. */
 MUST_CHECK int journal_read(const char *directory, struct journal *ret, struct error *err);
 
+/** The same by a descriptor, which reads it even after somebody has removed the directory. */
+MUST_CHECK int journal_read_fd(int fd, struct journal *ret, struct error *err);
+/** A descriptor for journal_read_fd; the caller closes it. */
+MUST_CHECK int journal_open(const char *directory, int *ret, struct error *err);
+
 /** The event that begins a run, to be the journal's first line. Freed by cJSON_Delete. */
 cJSON *journal_start_event(const struct journal *journal);
 /** Make the journal with its first line (as rendered by journal_line). */
@@ -56,9 +60,8 @@ MUST_CHECK int journal_create(const char *directory, const char *line, struct er
 /** An event as a line, newline included. Caller frees. */
 char *journal_line(const cJSON *event);
 
-/** {"event": event, "pid": …, "start": …} for the events "reaper" and "user". */
-MUST_CHECK int journal_append_process(const char *directory, const char *event, const struct process_identity *identity,
-                                      struct error *err);
+/** {"event": "reaper", "pid": …, "start": …}. */
+MUST_CHECK int journal_append_reaper(const char *directory, const struct process_identity *reaper, struct error *err);
 /** {"event": event, "kind": …, "name": …} for "create" and "undone". */
 MUST_CHECK int journal_append_resource(const char *directory, const char *event, const char *kind_name,
                                        const char *name, struct error *err);

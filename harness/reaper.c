@@ -16,10 +16,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "harness/bundle.h"
+#include "harness/holders.h"
 #include "harness/place.h"
 #include "harness/undo.h"
 
 #define START_LINE_MAX (256u << 10)
+#define HOLDERS_MS     5000
 #define UNDO_MS        20000
 
 struct reaper {
@@ -27,6 +29,8 @@ struct reaper {
     char *id;
     struct journal journal; /* as it began */
     int lock;
+    int holders; /* see harness/holders.h */
+    int events;  /* descriptor of the journal: somebody may remove the directory under us */
     int inotify;
     int owner; /* pidfd, -1: gone */
 };
@@ -61,6 +65,8 @@ static int establish(struct reaper *reaper, const char *start_line, struct error
         return error_set_errno(err, errno, "creating run", reaper->directory);
     if (reaper_lock(reaper->directory, &reaper->lock, err) < 0 ||
         journal_create(reaper->directory, start_line, err) < 0 ||
+        journal_open(reaper->directory, &reaper->events, err) < 0 ||
+        holders_create(reaper->directory, &reaper->holders, err) < 0 ||
         journal_read(reaper->directory, &reaper->journal, err) < 0)
         return -1;
     if (reaper->lock < 0 || !reaper->journal.started)
@@ -86,22 +92,21 @@ static int prepare(struct reaper *reaper, const char *start_line, pid_t owner, s
     if (establish(reaper, start_line, err) < 0 || open_log(reaper, err) < 0)
         return -1;
     reaper->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (reaper->inotify < 0 ||
-        inotify_add_watch(reaper->inotify, reaper->directory, IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0)
+    if (reaper->inotify < 0 || inotify_add_watch(reaper->inotify, reaper->directory, IN_CREATE | IN_MOVED_TO) < 0)
         return error_set_errno(err, errno, "watching", reaper->directory);
     reaper->owner = process_identity_open(&reaper->journal.owner);
     if (reaper->owner < 0 || reaper->journal.owner.pid != owner)
         return error_set_errno(err, ESRCH, "watching", "owner");
     if (process_identity_of(getpid(), &self, err) < 0)
         return -1;
-    return journal_append_process(reaper->directory, "reaper", &self, err);
+    return journal_append_reaper(reaper->directory, &self, err);
 }
 
 static bool is_finished(const struct reaper *reaper)
 {
     cleanup_free char *path = text_format("%s/" RUN_FINISHED, reaper->directory);
 
-    return file_exists(path) || !file_exists(reaper->directory);
+    return file_exists(path);
 }
 
 static void drain(int fd)
@@ -153,21 +158,6 @@ static bool wait_for_end(struct reaper *reaper)
     return finished;
 }
 
-/* Test processes that share the run would go on making resources in it. */
-static void end_users(const struct reaper *reaper)
-{
-    cleanup_error struct error ignored = ERROR_INIT;
-    cleanup_journal struct journal journal = {0};
-
-    if (journal_read(reaper->directory, &journal, &ignored) < 0)
-        return;
-    for (size_t i = 0; i < journal.users.count; i++) {
-        cleanup_close int fd = process_identity_open(&journal.users.items[i]);
-        if (fd >= 0)
-            pidfd_kill(fd, SIGKILL);
-    }
-}
-
 static void save_bundle(const struct reaper *reaper)
 {
     cleanup_error struct error err = ERROR_INIT;
@@ -179,16 +169,18 @@ static void save_bundle(const struct reaper *reaper)
 /* The owner is gone, or is done and waits for us to go. Returns the exit code. */
 static int conclude(const struct reaper *reaper, bool finished)
 {
-    struct run_place place = {reaper->id, reaper->directory};
+    struct run_place place = {reaper->id, reaper->directory, reaper->events};
     cleanup_error struct error err = ERROR_INIT;
 
     if (!finished && reaper->journal.keep)
         return EXIT_SUCCESS;
-    if (!finished) {
-        end_users(reaper);
-        save_bundle(reaper);
+    if (!finished && holders_end(reaper->holders, deadline_in_ms(HOLDERS_MS), &err) < 0) {
+        log_trouble("processes of the run did not end", &err, LOG_TEXT("run", reaper->id));
+        error_clear(&err);
     }
-    if (!file_exists(reaper->directory) || undo_run(&place, deadline_in_ms(UNDO_MS), &err) == 0)
+    if (!finished)
+        save_bundle(reaper);
+    if (undo_run(&place, deadline_in_ms(UNDO_MS), &err) == 0)
         return EXIT_SUCCESS;
     log_failure("the run could not be undone", &err, LOG_TEXT("run", reaper->id));
     return EXIT_FAILURE;
@@ -213,7 +205,8 @@ static int give_up(const struct reaper *reaper, int ready_fd, struct error *err)
 
 int reaper_main(const char *directory, pid_t owner, int ready_fd)
 {
-    struct reaper reaper = {.directory = directory, .lock = -1, .inotify = -1, .owner = -1};
+    struct reaper reaper = {
+        .directory = directory, .lock = -1, .holders = -1, .events = -1, .inotify = -1, .owner = -1};
     cleanup_error struct error err = ERROR_INIT;
     const char *slash = strrchr(directory, '/');
     int code = EXIT_FAILURE;
@@ -237,6 +230,8 @@ int reaper_main(const char *directory, pid_t owner, int ready_fd)
     free(reaper.id);
     close_fd(reaper.owner);
     close_fd(reaper.inotify);
+    close_fd(reaper.events);
+    close_fd(reaper.holders);
     close_fd(reaper.lock);
     return code;
 }

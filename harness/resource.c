@@ -85,7 +85,7 @@ static void storage_describe(const struct run_place *place, const char *name, st
     cleanup_free char *quoted = shell_quote(name);
 
     (void)place;
-    text_buffer_format(inspect, "du -sh %s && findmnt -rno TARGET | grep -F %s", quoted, quoted);
+    text_buffer_format(inspect, "grep -F %s /proc/self/mountinfo; du -sh %s", quoted, quoted);
     text_buffer_format(remove,
                        "findmnt -rno TARGET | grep -F %s | sort -r | xargs -r umount -l; rm -rf --one-file-system %s",
                        quoted, quoted);
@@ -115,7 +115,7 @@ static void cgroup_describe(const struct run_place *place, const char *name, str
     cleanup_free char *quoted = shell_quote(name);
 
     (void)place;
-    text_buffer_format(inspect, "find " CGROUP_ROOT " -path '*/'%s'/*' -name cgroup.procs -exec grep -H . {} +",
+    text_buffer_format(inspect, "find " CGROUP_ROOT " -path '*/'%s'/*' -name cgroup.procs -print -exec cat {} +",
                        quoted);
     text_buffer_format(remove,
                        "find " CGROUP_ROOT " -depth -type d \\( -name %s -o -path '*/'%s'/*' \\) -exec rmdir {} +",

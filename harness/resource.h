@@ -14,6 +14,7 @@
 struct run_place {
     const char *id;
     const char *directory;
+    int journal; /**< descriptor to read the journal by; -1: by its path */
 };
 
 struct resource_type {

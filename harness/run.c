@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "harness/bundle.h"
+#include "harness/holders.h"
 #include "harness/place.h"
 #include "harness/program.h"
 #include "harness/reaper.h"
@@ -31,21 +32,27 @@ struct run {
     char *directory;
     const char *id; /* its last part */
     bool keep;
+    int handle; /* see harness/holders.h */
 };
 
 static struct run_place place_of(const struct run *run)
 {
-    return (struct run_place){run->id, run->directory};
+    return (struct run_place){run->id, run->directory, -1};
 }
 
-static struct run *run_new(const char *directory, bool keep)
+static int run_new(const char *directory, bool keep, struct run **ret, struct error *err)
 {
-    struct run *run = NEW(struct run);
+    cleanup_close int handle = -1;
 
+    if (holders_join(directory, &handle, err) < 0)
+        return -1;
+    struct run *run = NEW(struct run);
     run->directory = text_copy(directory);
     run->id = strrchr(run->directory, '/') + 1;
     run->keep = keep;
-    return run;
+    run->handle = TAKE_FD(handle);
+    *ret = run;
+    return 0;
 }
 
 const char *run_id(const struct run *run)
@@ -67,6 +74,7 @@ void run_release(struct run *run)
 {
     if (!run)
         return;
+    close_fd(run->handle);
     free(run->directory);
     free(run);
 }
@@ -125,16 +133,15 @@ int run_start(const struct run_options *options, struct run **ret, struct error 
     text_random_hex(random, sizeof(random));
     cleanup_free char *directory = text_format("%s/" RUN_ID_PREFIX "%s", runs_directory(), random);
     if (describe_start(options, keep, &line, err) < 0 ||
-        reaper_start(directory, options->owner ? options->owner : getpid(), line, err) < 0)
+        reaper_start(directory, options->owner ? options->owner : getpid(), line, err) < 0 ||
+        run_new(directory, keep, ret, err) < 0)
         return error_wrap(err, "starting run", options->label);
-    *ret = run_new(directory, keep);
     return 0;
 }
 
 int run_open(const char *directory, struct run **ret, struct error *err)
 {
     cleanup_journal struct journal journal = {0};
-    struct process_identity self;
     const char *slash = strrchr(directory, '/');
 
     if (!slash || !run_id_is_valid(slash + 1))
@@ -144,9 +151,8 @@ int run_open(const char *directory, struct run **ret, struct error *err)
         return error_wrap(err, "opening run", directory);
     if (!journal.started)
         return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "opening run", directory, "it has ended");
-    if (process_identity_of(getpid(), &self, err) < 0 || journal_append_process(directory, "user", &self, err) < 0)
+    if (run_new(directory, journal.keep, ret, err) < 0)
         return error_wrap(err, "opening run", directory);
-    *ret = run_new(directory, journal.keep);
     return 0;
 }
 
@@ -243,6 +249,9 @@ static int finish(struct run *run, struct error *err)
 
     if (journal_read(run->directory, &journal, err) < 0)
         return -1;
+    if (!journal.started)
+        return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "reading the journal of", run->directory,
+                         "somebody else ended the run or removed its directory");
     int result = undo_resources(&place, deadline_in_ms(FINISH_MS), err);
     /* The reaper goes over everything once more and takes the directory away: there is no moment without it. */
     if (dismiss_reaper(run, &journal.reaper, &later) == 0 && !file_exists(run->directory))

@@ -19,11 +19,6 @@ static char *directory_of(const char *id)
     return text_format("%s/%s", runs_directory(), id);
 }
 
-struct orphan {
-    char *id;
-    int lock;
-};
-
 /*
  * Choose a run to undo by taking its reaper's place: nobody else can then. *ret is -1 when it is not to be undone.
  * A directory without a first event is what a reaper left that was killed while it began.
@@ -50,7 +45,7 @@ static int undo_orphan(const char *id, int lock, int64_t milliseconds, struct er
 {
     cleanup_close int held = lock;
     cleanup_free char *directory = directory_of(id);
-    struct run_place place = {id, directory};
+    struct run_place place = {id, directory, -1};
 
     return undo_run(&place, deadline_in_ms(milliseconds), err);
 }

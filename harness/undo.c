@@ -20,7 +20,17 @@ static int undo_one(const struct run_place *place, const struct journal_resource
                          "this version knows no resource of kind %s", resource->kind_name);
     if (type->check(place, resource->name, err) < 0 || type->undo(place, resource->name, deadline, err) < 0)
         return -1;
-    return journal_append_resource(place->directory, "undone", resource->kind_name, resource->name, err);
+    if (journal_append_resource(place->directory, "undone", resource->kind_name, resource->name, err) == 0)
+        return 0;
+    if (!error_is(err, &general_error_domain, GENERAL_NOT_FOUND))
+        return -1;
+    error_clear(err); /* somebody removed the directory: undoing again would do no harm */
+    return 0;
+}
+
+static int read_journal(const struct run_place *place, struct journal *ret, struct error *err)
+{
+    return place->journal >= 0 ? journal_read_fd(place->journal, ret, err) : journal_read(place->directory, ret, err);
 }
 
 /* Try each once; the first failure goes to *first. Returns whether trying again may help. */
@@ -48,7 +58,7 @@ int undo_resources(const struct run_place *place, struct deadline deadline, stru
     for (;;) {
         cleanup_journal struct journal journal = {0};
         cleanup_error struct error first = ERROR_INIT;
-        if (journal_read(place->directory, &journal, err) < 0)
+        if (read_journal(place, &journal, err) < 0)
             return -1;
         bool again = undo_pass(place, &journal, deadline, &first);
         if (!error_is_set(&first))

@@ -48,23 +48,47 @@ static bool environment_has(const struct scan *scan, const char *environment, si
     return false;
 }
 
+/* Of /proc/PID; *size is 0 when there is nothing (any more) that we may see. Caller frees. */
+static char *read_of_process(pid_t pid, const char *file, size_t *size)
+{
+    cleanup_error struct error ignored = ERROR_INIT;
+    char path[32];
+    char *data = NULL;
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+    if (file_read(path, ENVIRONMENT_BYTES_MAX, &data, size, &ignored) < 0)
+        *size = 0; /* gone, or not ours to look at and so not started by us */
+    return data;
+}
+
 /*
  * A process inside execve(2) has its new memory already but neither arguments nor environment in it: it may carry the
  * mark a moment later. Zombies and kernel threads look the same but stay so.
  */
 static bool is_inside_exec(pid_t pid)
 {
-    cleanup_error struct error ignored = ERROR_INIT;
-    char path[32];
-    cleanup_free char *arguments = NULL;
     struct process_stat status;
     size_t size;
 
     if (process_stat_read(pid, &status) < 0 || status.state == 'Z' || status.state == 'X' ||
         (status.flags & PROCESS_FLAG_KERNEL_THREAD))
         return false;
-    snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-    return file_read(path, ENVIRONMENT_BYTES_MAX, &arguments, &size, &ignored) == 0 && size == 0;
+    cleanup_free char *arguments = read_of_process(pid, "cmdline", &size);
+    return size == 0;
+}
+
+/* Its environment; *doubtful when it cannot be seen just now. Caller frees. */
+static char *read_environment(pid_t pid, size_t *size, bool *doubtful)
+{
+    *doubtful = false;
+    /* Opened before and read after an execve(2), the file is of the memory that was left behind: empty. */
+    for (int attempt = 0; attempt < 3; attempt++) {
+        cleanup_free char *environment = read_of_process(pid, "environ", size);
+        if (*size > 0)
+            return TAKE_PTR(environment);
+        *doubtful = is_inside_exec(pid);
+    }
+    return NULL;
 }
 
 static void keep_found(struct scan *scan, pid_t pid, int pidfd)
@@ -80,25 +104,20 @@ static void keep_found(struct scan *scan, pid_t pid, int pidfd)
 static int visit_process(void *context, const char *name, struct error *err)
 {
     struct scan *scan = context;
-    cleanup_error struct error ignored = ERROR_INIT;
-    cleanup_free char *environment = NULL;
-    char path[32];
-    size_t size;
+    bool doubtful = false;
+    size_t size = 0;
 
     (void)err;
     pid_t pid = isdigit((unsigned char)name[0]) ? atoi(name) : 0;
     if (pid <= 0 || pid == getpid())
         return 0;
-    snprintf(path, sizeof(path), "/proc/%d/environ", pid);
     /* The descriptor comes first: it pins the process whose environment is then read. */
     cleanup_close int pidfd = pidfd_open_process(pid);
-    if (pidfd < 0 || file_read(path, ENVIRONMENT_BYTES_MAX, &environment, &size, &ignored) < 0)
-        return 0; /* gone, or not ours to look at and so not started by us */
-    if (size == 0) {
-        scan->doubtful += is_inside_exec(pid);
+    if (pidfd < 0)
         return 0;
-    }
-    if (!environment_has(scan, environment, size))
+    cleanup_free char *environment = read_environment(pid, &size, &doubtful);
+    scan->doubtful += doubtful;
+    if (!environment || !environment_has(scan, environment, size))
         return 0;
     pidfd_kill(pidfd, SIGKILL);
     keep_found(scan, pid, TAKE_FD(pidfd));

@@ -94,7 +94,7 @@ FLEET_TEST(reaper, leaves_a_note_when_it_cannot_undo)
 {
     cleanup_free char *directory = text_format("%s/fleet-e2e-0badcafe", test->artefacts);
     cleanup_free char *note = text_format("%s/" UNDO_FAILED_NOTE, directory);
-    struct run_place place = {"fleet-e2e-0badcafe", directory};
+    struct run_place place = {"fleet-e2e-0badcafe", directory, -1};
     cleanup_journal struct journal journal = {.label = text_copy("unit"), .owner = {1, 1}};
     CLEANUP(cJSON_Delete) cJSON *event = journal_start_event(&journal);
     cleanup_free char *line = journal_line(event);
@@ -114,7 +114,7 @@ FLEET_TEST(reaper, refuses_directories_a_damaged_journal_names)
 {
     cleanup_free char *directory = text_format("%s/fleet-e2e-0badcafe", test->artefacts);
     cleanup_free char *outside = text_format("%s/precious", test->artefacts);
-    struct run_place place = {"fleet-e2e-0badcafe", directory};
+    struct run_place place = {"fleet-e2e-0badcafe", directory, -1};
     cleanup_journal struct journal journal = {.label = text_copy("unit"), .owner = {1, 1}};
     CLEANUP(cJSON_Delete) cJSON *event = journal_start_event(&journal);
     cleanup_free char *line = journal_line(event);
@@ -144,7 +144,7 @@ FLEET_TEST(reaper, tells_every_kind_s_commands)
 {
     static const enum resource_kind kinds[] = {RESOURCE_PROCESS, RESOURCE_DIRECTORY, RESOURCE_PODMAN_STORAGE,
                                                RESOURCE_CGROUP};
-    struct run_place place = {"fleet-e2e-0badcafe", "/tmp/fleet-e2e-0/fleet-e2e-0badcafe"};
+    struct run_place place = {"fleet-e2e-0badcafe", "/tmp/fleet-e2e-0/fleet-e2e-0badcafe", -1};
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         cleanup_text_buffer struct text_buffer inspect = {0};
