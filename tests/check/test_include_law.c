@@ -151,11 +151,23 @@ static int check_include_law(const struct source_tree *tree, struct text_list *c
     return 0;
 }
 
-/* True if `text` (of a CMakeLists.txt) links with a room: "fleet_<room>", or "USES … <room> …" before the next keyword. */
+/* True if `text` names the library "fleet_<room>" or a part of it, "fleet_<room>_<part>". */
+static bool names_library(const char *text, const char *room)
+{
+    cleanup_free char *library = text_format("fleet_%s", room);
+    for (const char *place = strstr(text, library); place; place = strstr(place + 1, library)) {
+        const char *after = place + strlen(library);
+        bool begins = place == text || word_length(place - 1) == 0;
+        if (begins && (*after == '_' || word_length(after) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* True if `text` (of a CMakeLists.txt) links with a room: its library, or "USES … <room> …" before the next keyword. */
 static bool links_with(const char *text, const char *room)
 {
-    cleanup_free char *target = text_format("fleet_%s", room);
-    if (find_word(text, target))
+    if (names_library(text, room))
         return true;
     for (const char *uses = find_word(text, "USES"); uses; uses = find_word(uses, "USES")) {
         uses += strlen("USES");
@@ -251,7 +263,7 @@ FLEET_TEST(include_law, finds_what_is_linked_against_it)
         {LAW_DOCUMENT, SAMPLE_LAW},
         {"agent/CMakeLists.txt", "fleet_library(agent\n  SOURCES config.c\n  USES base fixtures\n  LIBRARIES X)\n"},
         {"base/CMakeLists.txt", "fleet_library(base SOURCES agent.c)\n"},
-        {"fixtures/CMakeLists.txt", "target_link_libraries(fleet-e2e PRIVATE fleet_base fleet_agent)\n"},
+        {"fixtures/CMakeLists.txt", "target_link_libraries(fleet-e2e PRIVATE fleet_base fleet_agent_config)\n"},
     };
     static const char *const expected[] = {
         "agent/CMakeLists.txt: agent/ may not link with fixtures/",
