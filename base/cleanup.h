@@ -25,7 +25,7 @@
  * The handler keeps errno, so a failing function may clean up and still report why it failed.
  */
 #define DEFINE_CLEANUP(type, function)                                                                                 \
-    static inline __attribute__((unused)) void function##_at_exit(const __typeof__(type) *value)                      \
+    static inline __attribute__((unused)) void function##_at_exit(const __typeof__(type) *value)                       \
     {                                                                                                                  \
         int saved_errno = errno;                                                                                       \
         function(*value);                                                                                              \
@@ -60,6 +60,6 @@ DEFINE_CLEANUP(int, close_fd)
         taken_fd_;                                                                                                     \
     })
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define MUST_CHECK        __attribute__((warn_unused_result))
+#define ARRAY_SIZE(array)                         (sizeof(array) / sizeof((array)[0]))
+#define MUST_CHECK                                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))

@@ -16,11 +16,14 @@ struct deadline {
 };
 #define DEADLINE_NEVER ((struct deadline){INT64_MAX})
 
+/** CLOCK_MONOTONIC in milliseconds; in microseconds. */
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_us(void);
+/** So many milliseconds from now; negative is past, more than the clock can count is never. */
 struct deadline deadline_in_ms(int64_t milliseconds);
 /** The earlier of the two. */
 struct deadline deadline_min(struct deadline a, struct deadline b);
+/** Never is never passed. */
 bool deadline_passed(struct deadline deadline);
 /** Milliseconds left, 0 when passed; clamped to INT_MAX so that it fits poll(2), -1 for DEADLINE_NEVER. */
 int deadline_poll_ms(struct deadline deadline);
@@ -50,5 +53,5 @@ struct wait_options {
  * @param options  NULL for plain polling
  * Errors: general/GENERAL_TIMEOUT whose detail names the last state seen; whatever the condition set.
  */
-MUST_CHECK int wait_until(const char *what, wait_condition condition, void *context,
-                          const struct wait_options *options, struct deadline deadline, struct error *err);
+MUST_CHECK int wait_until(const char *what, wait_condition condition, void *context, const struct wait_options *options,
+                          struct deadline deadline, struct error *err);

@@ -17,8 +17,8 @@ enum http_error {
     HTTP_UNREACHABLE = 1, /**< could not connect (nothing was sent) */
     HTTP_BROKEN,          /**< the connection or the reply broke off */
     HTTP_TIMED_OUT,
-    HTTP_TOO_LARGE,       /**< the reply is over the limit */
-    HTTP_STOPPED,         /**< the caller's callback or cancel ended it */
+    HTTP_TOO_LARGE, /**< the reply is over the limit */
+    HTTP_STOPPED,   /**< the caller's callback or cancel ended it */
 };
 
 struct http_client_options {
@@ -29,6 +29,10 @@ struct http_client_options {
 };
 
 struct http_client;
+/**
+ * A client of one server; nothing is connected yet. `options` need not outlive the call.
+ * Errors: general/GENERAL_INVALID for another scheme than http or too long a socket path.
+ */
 MUST_CHECK int http_client_new(const struct http_client_options *options, struct http_client **ret, struct error *err);
 void http_client_free(struct http_client *client);
 DEFINE_CLEANUP(struct http_client *, http_client_free)
@@ -59,7 +63,11 @@ static inline void http_reply_clear_at_exit(struct http_reply *reply)
 }
 #define cleanup_http_reply __attribute__((cleanup(http_reply_clear_at_exit)))
 
-/** One exchange. Any HTTP status is success here: read ret->status. Errors: the codes above. */
+/**
+ * One exchange. Any HTTP status is success here: read ret->status; redirects are not followed and no proxy is used. A
+ * kept connection that the server has closed meanwhile is replaced by a new one without a word.
+ * Errors: the codes above; general/GENERAL_INVALID for a path no URL can have.
+ */
 MUST_CHECK int http_exchange(struct http_client *client, const struct http_request *request, struct deadline deadline,
                              struct http_reply *ret, struct error *err);
 

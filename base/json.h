@@ -19,8 +19,8 @@
 
 extern const struct error_domain json_error_domain;
 enum json_error {
-    JSON_SYNTAX = 1,   /**< not JSON; the detail has line and column */
-    JSON_MISSING,      /**< a required member is not there */
+    JSON_SYNTAX = 1, /**< not JSON; the detail has line and column */
+    JSON_MISSING,    /**< a required member is not there */
     JSON_WRONG_TYPE,
     JSON_TOO_LONG,     /**< a string, array or object over its limit */
     JSON_OUT_OF_RANGE, /**< a number outside its limits or not whole */
@@ -44,6 +44,7 @@ struct json_cursor {
     int index;                        /**< place in the parent array when key is NULL */
 };
 
+/** The cursor to begin with; the document must outlive it. */
 struct json_cursor json_root(const cJSON *document);
 /** Required member of an object. Errors: JSON_WRONG_TYPE (not an object), JSON_MISSING (also for null). */
 MUST_CHECK int json_member(const struct json_cursor *object, const char *key, struct json_cursor *ret,
@@ -60,6 +61,7 @@ MUST_CHECK int json_string(const struct json_cursor *cursor, size_t max, char **
 /** Whole number within [minimum, maximum]; exact up to 2^53. */
 MUST_CHECK int json_integer(const struct json_cursor *cursor, int64_t minimum, int64_t maximum, int64_t *ret,
                             struct error *err);
+/** true or false. */
 MUST_CHECK int json_boolean(const struct json_cursor *cursor, bool *ret, struct error *err);
 /** Number of elements of an array of at most `max`. */
 MUST_CHECK int json_array_size(const struct json_cursor *cursor, size_t max, size_t *ret, struct error *err);

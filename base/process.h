@@ -64,12 +64,14 @@ MUST_CHECK int process_run_checked(const struct process_options *options, struct
 
 /** A child that goes on running. */
 struct process;
+/** Start it, its stdin being /dev/null; it stays in our process group. Errors: PROCESS_NOT_STARTED. */
 MUST_CHECK int process_start(const struct process_options *options, struct process **ret, struct error *err);
 pid_t process_pid(const struct process *process);
 /** A pidfd, readable when the process has ended; borrowed. */
 int process_fd(const struct process *process);
 /** True once it has ended; then *exit_code / *signal are set (either may be NULL). Does not block. */
 bool process_ended(struct process *process, int *exit_code, int *signal);
+/** Errors: system/ESRCH when it has ended. */
 MUST_CHECK int process_signal(struct process *process, int signal, struct error *err);
 /**
  * Send `signal`, wait for the end until the deadline, then SIGKILL and wait. *exit_code is -1 when a signal ended it.
@@ -79,7 +81,7 @@ MUST_CHECK int process_stop(struct process *process, int signal, struct deadline
                             struct error *err);
 /** Kill (SIGKILL) if still running, reap, free. NULL is fine. */
 void process_free(struct process *process);
-/** Free without ending the process (it is left to whoever journalled it). NULL is fine. */
+/** Free without ending the process (it is left to whoever journalled it; a zombie until we end). NULL is fine. */
 void process_release(struct process *process);
 DEFINE_CLEANUP(struct process *, process_free)
 
