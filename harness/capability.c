@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,21 +119,37 @@ static void probe_root(struct capability_report *ret)
                            text_copy("run as root, for example by sudo -E"));
 }
 
+/* In a child: 0, or the errno of what was refused. */
+static int try_namespaces(void)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+            _exit(errno);
+        _exit(0);
+    }
+    if (child < 0)
+        return errno;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+}
+
 static void probe_namespaces(struct capability_report *ret)
 {
-    pid_t child = fork();
-    int status = 0;
+    int refused = try_namespaces();
 
-    if (child == 0)
-        _exit(unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 ? errno : 0);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (!refused)
         capability_set_found(ret, text_copy("mount, network, PID and cgroup namespaces"));
+    else if (refused == EINVAL) /* all that mount(2) has against "/" there; podman needs the same */
+        capability_set_gap(ret, text_copy("mounts cannot be made private: / is no mount point (a plain chroot)"),
+                           text_copy("bind-mount the chroot's directory on itself before entering it"));
     else
         capability_set_gap(ret,
-                           text_format("cannot make mount, network, PID and cgroup namespaces: %s",
-                                       strerror(child < 0 ? errno : WEXITSTATUS(status))),
+                           text_format("cannot make mount, network, PID and cgroup namespaces: %s", strerror(refused)),
                            text_copy("run as root; in a container, give it the capability SYS_ADMIN"));
 }
 

@@ -25,8 +25,8 @@ cache_directory() {
     printf '%s\n' "$cache"
 }
 
-# lock_cache CACHE: one set-up at a time works in the cache; held until this process ends. What is called ".new-…" under
-# the lock was left by one that was interrupted.
+# lock_cache CACHE: one set-up at a time works in the cache; held until this process ends. What is called ".new-…"
+# then was left by one that was interrupted.
 lock_cache() {
     exec 9>"$1/.lock"
     if ! flock --nonblock 9; then
