@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The last desired states, on disk: one file <state_directory>/desired/<deployment>.json each, replaced atomically and
+ * fsynced, so that a start without NATS brings every workload back. A file is
+ *
+ *   {"revision":7,"desired":{"type":"PodmanV0","data":{…}}}    what should run, in the bytes of the KV value
+ *   {"revision":7,"removing":true}                             it was deleted, its containers may be there yet
+ *
+ * Only usable desired states are kept: one that was refused does not replace what the device could fall back to.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct desired_store;
+/** Makes the directory. Errors: system. */
+MUST_CHECK int desired_store_new(const char *state_directory, struct desired_store **ret, struct error *err);
+void desired_store_free(struct desired_store *store);
+DEFINE_CLEANUP(struct desired_store *, desired_store_free)
+
+/** One stored desired state; borrowed for the call. */
+struct desired_record {
+    const char *deployment;
+    uint64_t revision;
+    const char *data; /**< the value, terminated; NULL: being removed */
+    size_t size;
+};
+typedef void (*desired_visit)(void *context, const struct desired_record *record);
+
+/**
+ * Visit every stored desired state. A file that cannot be used is renamed to <name>.corrupt, reported in the log, and
+ * passed over. Errors: system (the directory cannot be read).
+ */
+MUST_CHECK int desired_store_load(struct desired_store *store, desired_visit visit, void *context, struct error *err);
+
+/** `data` is a JSON document. Errors: system. */
+MUST_CHECK int desired_store_put(struct desired_store *store, const char *deployment, uint64_t revision,
+                                 const char *data, size_t size, struct error *err);
+/** Remember that it is being removed. */
+MUST_CHECK int desired_store_mark_removing(struct desired_store *store, const char *deployment, uint64_t revision,
+                                           struct error *err);
+MUST_CHECK int desired_store_remove(struct desired_store *store, const char *deployment, struct error *err);
