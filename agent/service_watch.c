@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/service_watch.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+bool service_end_is_final(const struct container_spec *spec, int exit_code)
+{
+    return spec->restart_policy == RESTART_NO || (spec->restart_policy == RESTART_ON_FAILURE && exit_code == 0);
+}
+
+void service_watch_verify(struct service_watch *watch, const char *id)
+{
+    if (text_equal(watch->verified, id))
+        return;
+    service_watch_clear(watch);
+    watch->verified = text_copy(id);
+}
+
+void service_watch_clear(struct service_watch *watch)
+{
+    free(watch->verified);
+    *watch = (struct service_watch){0};
+}
+
+void service_watch_died(struct service_watch *watch, const char *id, int exit_code, int64_t now_ms)
+{
+    if (!text_equal(watch->verified, id))
+        return;
+    if (watch->death_count == DEATHS_KEPT)
+        memmove(&watch->deaths[0], &watch->deaths[1], (DEATHS_KEPT - 1) * sizeof(watch->deaths[0]));
+    else
+        watch->death_count++;
+    watch->deaths[watch->death_count - 1] = now_ms;
+    watch->exit_code = exit_code;
+}
+
+static bool keeps_exiting(const struct service_watch *watch, int64_t now_ms)
+{
+    int64_t oldest = watch->deaths[0];
+    int64_t newest = watch->deaths[DEATHS_KEPT - 1];
+
+    return watch->death_count == DEATHS_KEPT && newest - oldest <= DEATHS_WITHIN_MS &&
+           now_ms - newest < DEATHS_FORGIVEN_MS;
+}
+
+static void find(struct service_finding *ret, enum service_verdict verdict, char *reason, int64_t look_again_ms)
+{
+    *ret = (struct service_finding){.verdict = verdict, .reason = reason, .look_again_ms = look_again_ms};
+}
+
+static void judge_ended(struct service_watch *watch, const struct container_spec *spec,
+                        const struct observed_container *observed, int64_t now_ms, struct service_finding *ret)
+{
+    if (watch->ended_ms == 0)
+        watch->ended_ms = now_ms;
+    if (service_end_is_final(spec, observed->exit_code)) {
+        if (observed->exit_code == 0)
+            find(ret, SERVICE_WELL, NULL, 0);
+        else
+            find(ret, SERVICE_FAILED,
+                 text_format("%s exited with code %d, and its restart policy is \"%s\"", spec->name,
+                             observed->exit_code, restart_policy_name(spec->restart_policy)),
+                 0);
+        return;
+    }
+    int64_t restarted_ms = watch->ended_ms + PODMAN_RESTARTS_WITHIN_MS;
+    char *reason = text_format("%s exited with code %d", spec->name, observed->exit_code);
+    if (watch->ran && now_ms < restarted_ms)
+        find(ret, SERVICE_LATER, reason, restarted_ms);
+    else
+        find(ret, SERVICE_NEEDS_WORK, reason, 0);
+}
+
+static void judge_state(struct service_watch *watch, const struct container_spec *spec,
+                        const struct observed_container *observed, int64_t now_ms, struct service_finding *ret)
+{
+    switch (observed->state) {
+    case OBSERVED_RUNNING:
+        watch->ran = true;
+        watch->ended_ms = 0;
+        find(ret, SERVICE_WELL, NULL, 0);
+        break;
+    case OBSERVED_ENDED:
+        judge_ended(watch, spec, observed, now_ms, ret);
+        break;
+    case OBSERVED_CREATED:
+    case OBSERVED_PAUSED:
+        find(ret, SERVICE_NEEDS_WORK, text_format("%s is %s", spec->name, observed->status), 0);
+        break;
+    case OBSERVED_CHANGING:
+        find(ret, SERVICE_LATER, text_format("%s is %s", spec->name, observed->status), 0);
+        break;
+    }
+}
+
+void service_watch_judge(struct service_watch *watch, const struct container_spec *spec,
+                         const struct observed_container *observed, int64_t now_ms, struct service_finding *ret)
+{
+    if (!observed) {
+        find(ret, SERVICE_NEEDS_WORK, text_format("%s has no container", spec->name), 0);
+    } else if (!text_equal(watch->verified, observed->id)) {
+        find(ret, SERVICE_NEEDS_WORK, text_format("%s was not looked at yet", spec->name), 0);
+    } else if (keeps_exiting(watch, now_ms)) {
+        int64_t newest = watch->deaths[DEATHS_KEPT - 1];
+        find(ret, SERVICE_FAILED,
+             text_format("%s keeps exiting: %d times within %" PRId64 " s, last with code %d", spec->name, DEATHS_KEPT,
+                         (newest - watch->deaths[0] + 999) / 1000, watch->exit_code),
+             newest + DEATHS_FORGIVEN_MS);
+    } else {
+        judge_state(watch, spec, observed, now_ms, ret);
+    }
+}
