@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One deployment on this device: what is wanted of it, what is being done about it, what is reported. Used by the
+ * reconciler's worker thread only.
+ *
+ *                      drift                  begun                      done
+ *      SETTLED ───────────────────▶ DUE ──────────────────▶ WORKING ──────────────▶ SETTLED
+ *         │                        ▲ ▲ ▲                      │  │
+ *         └──────── wanted ────────┘ │ └─── interrupted ──────┤  │ wanted (the work is cancelled)
+ *            (something else)        │      failed (later)    │  ▼
+ *                                    └──── ended, any way ────┼─ SUPERSEDED
+ *                                                             ▼
+ *                                    (gone, when done and nothing is wanted)
+ *
+ * DUE carries the moment at which work begins: at once, or after the back-off of a failure.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/podman_client.h"
+#include "agent/service_watch.h"
+#include "agent/state_report.h"
+#include "agent/work.h"
+#include "contracts/names.h"
+#include "contracts/score.h"
+
+enum {
+    RETRY_FIRST_MS = 1000,
+    RETRY_MOST_MS = 5 * 60 * 1000,
+    INTERRUPTED_DELAY_MS = 200, /* somebody else is at work on the same containers */
+    INTERRUPTIONS_MAX = 3,      /* so often in a row, then it is a failure */
+};
+
+enum deployment_goal {
+    GOAL_RUN,        /**< the score */
+    GOAL_ABSENT,     /**< the desired state was deleted */
+    GOAL_LEFT_ALONE, /**< the desired state is unusable: whatever runs of a former one is not touched */
+};
+
+enum deployment_step { STEP_SETTLED, STEP_DUE, STEP_WORKING, STEP_SUPERSEDED };
+
+struct deployment {
+    char name[TOKEN_MAX + 1];
+    enum deployment_goal goal;
+    uint64_t revision;
+    uint64_t content;              /**< fingerprint of the score: the same revision may come twice */
+    struct score *score;           /**< GOAL_RUN */
+    struct service_watch *watches; /**< one per service of the score */
+    bool retry_failed;             /**< a new revision gives services that failed for good another try */
+
+    enum deployment_step step;
+    int64_t due_ms;
+    int failures;      /**< in a row */
+    int interruptions; /**< in a row */
+    struct work *work; /**< WORKING, SUPERSEDED */
+
+    struct state_report report;
+};
+
+struct deployment *deployment_new(const char *name);
+void deployment_free(struct deployment *deployment);
+
+/** Another desired state; takes the score. */
+void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score);
+/** Report what was wanted just now as Pending. (What comes from the store is only reported once it was looked at.) */
+void deployment_announce(struct deployment *deployment);
+/** The same score under another revision. */
+void deployment_want_again(struct deployment *deployment, uint64_t revision);
+/** The desired state was deleted. */
+void deployment_want_absent(struct deployment *deployment);
+/** A desired state that cannot be used, and why. */
+void deployment_refuse(struct deployment *deployment, uint64_t revision, const char *reason);
+
+/** Work is to begin now. */
+bool deployment_is_due(const struct deployment *deployment, int64_t now_ms);
+/**
+ * Begin it. `order` has everything but what is the deployment's own. Errors: system (try again later).
+ */
+MUST_CHECK int deployment_begin(struct deployment *deployment, struct work_order order, struct error *err);
+
+enum deployment_news {
+    NEWS_NONE,
+    NEWS_ENDED,       /**< the work has ended: look at the containers */
+    NEWS_INTERRUPTED, /**< podman may be away: look whether it is */
+    NEWS_GONE,        /**< nothing is left of it: forget it */
+};
+/** Take progress and results from the work. */
+enum deployment_news deployment_collect(struct deployment *deployment, int64_t now_ms);
+
+/** Compare what is observed of all containers with what is wanted; a difference makes it due. Returns when to look again
+ * (INT64_MAX: at the next event). */
+int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, int64_t now_ms);
+/** podman said that a container of service `service` ended. */
+void deployment_note_death(struct deployment *deployment, const char *service, const char *id, int exit_code,
+                           int64_t now_ms);

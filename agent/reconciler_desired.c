@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/reconciler_worker.h"
+#include "base/log.h"
+#include "base/text.h"
+
+static const char disabled[] = "the container runtime is disabled on this device (runtime_enabled = false)";
+
+/** FNV-1a: tells a value from the one before it; nothing depends on it being hard to forge. */
+static uint64_t fingerprint(const char *data, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)data[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/** Of the canonical form, so that what means the same is the same. */
+static uint64_t score_fingerprint(const struct score *score, const char *data, size_t size)
+{
+    cleanup_error struct error ignored = ERROR_INIT;
+    cleanup_free char *canonical = NULL;
+
+    if (score_encode(score, &canonical, &ignored) == 0)
+        return fingerprint(canonical, strlen(canonical));
+    return fingerprint(data, size); /* with every default written out it is over the limit */
+}
+
+static void refuse(struct reconciler *reconciler, const char *name, uint64_t revision, const char *reason)
+{
+    struct deployment *deployment = deployment_table_need(&reconciler->table, name);
+
+    if (deployment->goal == GOAL_LEFT_ALONE && deployment->revision == revision &&
+        text_equal(deployment->report.state.error, reason))
+        return; /* it is put again after every reconnect */
+    log_warning("a desired state was refused", LOG_TEXT("deployment", name), LOG_INTEGER("revision", revision),
+                LOG_TEXT("reason", reason));
+    deployment_refuse(deployment, revision, reason);
+}
+
+/** Decode a value; NULL when it was refused. */
+static struct score *decode(struct reconciler *reconciler, const char *name, uint64_t revision, const char *data,
+                            size_t size)
+{
+    cleanup_error struct error err = ERROR_INIT;
+    struct score *score = NULL;
+
+    if (!reconciler->runtime_enabled) {
+        refuse(reconciler, name, revision, disabled);
+        return NULL;
+    }
+    if (score_decode(data, size, &score, &err) < 0) {
+        cleanup_free char *reason = error_text(&err);
+        refuse(reconciler, name, revision, reason);
+        return NULL;
+    }
+    return score;
+}
+
+/* Returns whether what is on disk has to change. */
+static bool put(struct reconciler *reconciler, const struct command *command)
+{
+    if (command->refusal) {
+        refuse(reconciler, command->deployment, command->revision,
+               reconciler->runtime_enabled ? command->refusal : disabled);
+        return false;
+    }
+    struct score *score = decode(reconciler, command->deployment, command->revision, command->data, command->size);
+    if (!score)
+        return false;
+    uint64_t content = score_fingerprint(score, command->data, command->size);
+    struct deployment *deployment = deployment_table_need(&reconciler->table, command->deployment);
+    bool again = deployment->score && deployment->content == content;
+    if (again && deployment->revision == command->revision) {
+        score_free(score);
+        return false;
+    }
+    log_info("a desired state is to be applied", LOG_TEXT("deployment", command->deployment),
+             LOG_INTEGER("revision", command->revision));
+    if (again) {
+        deployment_want_again(deployment, command->revision);
+        score_free(score);
+    } else {
+        deployment_want(deployment, command->revision, content, score);
+    }
+    deployment_announce(deployment);
+    return true;
+}
+
+static void note_unsaved(const struct error *err, const char *name)
+{
+    log_failure("a desired state could not be stored: after a reboot it has to come from NATS", err,
+                LOG_TEXT("deployment", name));
+}
+
+static void forget(struct reconciler *reconciler, struct deployment *deployment)
+{
+    cleanup_error struct error err = ERROR_INIT;
+
+    if (deployment->goal == GOAL_ABSENT && deployment->report.known)
+        return; /* already at it */
+    log_info("a deployment is to be removed", LOG_TEXT("deployment", deployment->name));
+    deployment_want_absent(deployment);
+    if (desired_store_mark_removing(reconciler->store, deployment->name, deployment->revision, &err) < 0)
+        note_unsaved(&err, deployment->name);
+}
+
+/** After a full read of the bucket: what it does not have was deleted while we could not hear of it. */
+static void retain(struct reconciler *reconciler, const struct text_list *names)
+{
+    for (size_t i = 0; i < reconciler->table.count; i++) {
+        if (!text_list_contains(names, reconciler->table.items[i]->name))
+            forget(reconciler, reconciler->table.items[i]);
+    }
+    reconciler->bucket_seen = true;
+    inbox_want_pass(reconciler->inbox, 0);
+}
+
+static void report_all(struct reconciler *reconciler)
+{
+    for (size_t i = 0; i < reconciler->table.count; i++)
+        reconciler->table.items[i]->report.changed = reconciler->table.items[i]->report.known;
+}
+
+static void note_death(struct reconciler *reconciler, const struct command *command)
+{
+    struct deployment *deployment = deployment_table_find(&reconciler->table, command->deployment);
+
+    if (deployment)
+        deployment_note_death(deployment, command->service, command->id, command->exit_code, clock_monotonic_ms());
+}
+
+static void tell_runtime(struct reconciler *reconciler, char *runtime)
+{
+    if (text_equal(reconciler->runtime, runtime)) {
+        free(runtime);
+        return;
+    }
+    free(reconciler->runtime);
+    reconciler->runtime = runtime;
+    if (reconciler->sink.runtime_seen)
+        reconciler->sink.runtime_seen(reconciler->sink.context, runtime);
+}
+
+void reconciler_apply(struct reconciler *reconciler, struct command *commands)
+{
+    for (struct command *command = commands; command; command = command->next) {
+        switch (command->kind) {
+        case COMMAND_PUT:
+            command->save = put(reconciler, command);
+            break;
+        case COMMAND_DELETE:
+            forget(reconciler, deployment_table_need(&reconciler->table, command->deployment));
+            break;
+        case COMMAND_RETAIN:
+            retain(reconciler, &command->names);
+            break;
+        case COMMAND_REPORT_ALL:
+            report_all(reconciler);
+            break;
+        case COMMAND_DEATH:
+            note_death(reconciler, command);
+            break;
+        case COMMAND_RUNTIME:
+            tell_runtime(reconciler, TAKE_PTR(command->data));
+            break;
+        case COMMAND_PODMAN_ANSWERS:
+            reconciler->outage.retry_ms = 0; /* sooner than we would have asked */
+            break;
+        }
+    }
+}
+
+void reconciler_save(struct reconciler *reconciler, const struct command *commands)
+{
+    for (const struct command *command = commands; command; command = command->next) {
+        cleanup_error struct error err = ERROR_INIT;
+        if (command->save && desired_store_put(reconciler->store, command->deployment, command->revision, command->data,
+                                               command->size, &err) < 0)
+            note_unsaved(&err, command->deployment);
+    }
+}
+
+static void load_record(void *context, const struct desired_record *record)
+{
+    struct reconciler *reconciler = context;
+
+    if (!record->data) {
+        struct deployment *deployment = deployment_table_need(&reconciler->table, record->deployment);
+        deployment->revision = record->revision;
+        deployment_want_absent(deployment);
+        return;
+    }
+    struct score *score = decode(reconciler, record->deployment, record->revision, record->data, record->size);
+    if (score)
+        deployment_want(deployment_table_need(&reconciler->table, record->deployment), record->revision,
+                        score_fingerprint(score, record->data, record->size), score);
+}
+
+int reconciler_load(struct reconciler *reconciler, struct error *err)
+{
+    return desired_store_load(reconciler->store, load_record, reconciler, err);
+}

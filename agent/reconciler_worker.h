@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The parts of the reconciler: reconciler.c is its face and its worker's loop, reconciler_desired.c what is wanted,
+ * reconciler_pass.c what is compared and done.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "agent/deployment_table.h"
+#include "agent/desired_store.h"
+#include "agent/inbox.h"
+#include "agent/podman_client.h"
+#include "agent/podman_events.h"
+#include "agent/reconciler.h"
+
+/** podman does not answer. */
+struct outage {
+    int64_t since_ms; /**< 0: it does answer */
+    int64_t retry_ms; /**< when to ask again */
+    int failures;
+    char *text; /**< what went wrong */
+};
+
+struct reconciler {
+    char *device_id;
+    char *podman_socket;
+    bool runtime_enabled;
+    int interval_ms;
+    struct state_sink sink;
+    struct inbox *inbox;
+    struct podman_events *events; /**< NULL: runtime disabled */
+    pthread_t thread;
+    atomic_uint_least64_t passes;
+
+    /* What follows is the worker thread's. */
+    struct desired_store *store;
+    struct podman_client *client; /**< cancelled from outside */
+    struct deployment_table table;
+    struct outage outage;
+    bool bucket_seen;      /**< the whole bucket was read: a container of a deployment not in the table is a leftover */
+    bool trim;             /**< work has ended: give memory back when all is quiet */
+    int64_t tick_ms;       /**< the next periodic pass */
+    int64_t look_again_ms; /**< a deployment asked to be looked at again then */
+    char *runtime;         /**< as told to the sink */
+};
+
+/* reconciler_desired.c */
+
+/** Take what the store has. */
+MUST_CHECK int reconciler_load(struct reconciler *reconciler, struct error *err);
+/** Change what is wanted. */
+void reconciler_apply(struct reconciler *reconciler, struct command *commands);
+/** Put what was changed on disk. */
+void reconciler_save(struct reconciler *reconciler, const struct command *commands);
+
+/* reconciler_pass.c */
+
+/** Take progress and results of all work. True when some ended: a pass is wanted. */
+bool reconciler_collect(struct reconciler *reconciler);
+/** Compare everything once. */
+void reconciler_pass(struct reconciler *reconciler);
+/** There is room for more work, and podman answers. */
+bool reconciler_can_begin(const struct reconciler *reconciler);
+/** Begin the work that is due. */
+void reconciler_begin(struct reconciler *reconciler);
+/** Tell the sink what has changed. */
+void reconciler_report(struct reconciler *reconciler);
