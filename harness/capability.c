@@ -60,6 +60,17 @@ void capability_set_found(struct capability_report *report, char *found)
     report->found = found;
 }
 
+bool capability_version_at_least(const char *version, long major, long minor)
+{
+    char *end = NULL;
+    long found_major = strtol(version, &end, 10);
+
+    if (end == version)
+        return false;
+    long found_minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+    return found_major > major || (found_major == major && found_minor >= minor);
+}
+
 char *capability_find_program(const char *program)
 {
     static const char *const administrators[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};

@@ -27,6 +27,7 @@ struct capability_report {
 };
 void capability_report_clear(struct capability_report *report);
 
+/** "nats-server", as doctor and skips show it; borrowed. */
 const char *capability_name(enum capability capability);
 /** Probe one. Never fails: a probe that breaks is a gap. Results are cached for the life of the process. */
 void capability_probe(enum capability capability, struct capability_report *ret);
@@ -39,6 +40,7 @@ struct podman_needs {
     bool needs_ulimits; /**< limits must be set explicitly (the hard limits cannot be raised here) */
     long nofile, nproc; /**< limits to set when needs_ulimits */
 };
+/** Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int podman_needs_find(struct podman_needs *ret, struct error *err);
 /** Absolute path of the nats-server to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int nats_server_find(char **ret, struct error *err);

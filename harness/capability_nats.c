@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,16 +42,6 @@ static char *find_version(const char *path)
     return version;
 }
 
-static bool version_is_enough(const char *version)
-{
-    int major = 0;
-    int minor = 0;
-
-    if (sscanf(version, "%d.%d", &major, &minor) != 2)
-        return false;
-    return major > VERSION_MAJOR || (major == VERSION_MAJOR && minor >= VERSION_MINOR);
-}
-
 /* True if `path` (taken into `gaps` when not) can be used; *version is then its version. */
 static bool candidate_is_good(const char *path, char **version, struct text_list *gaps)
 {
@@ -65,7 +54,7 @@ static bool candidate_is_good(const char *path, char **version, struct text_list
         text_list_format(gaps, "%s does not tell its version", path);
         return false;
     }
-    if (!version_is_enough(found)) {
+    if (!capability_version_at_least(found, VERSION_MAJOR, VERSION_MINOR)) {
         text_list_format(gaps, "%s is %s, older than 2.10", path, found);
         return false;
     }

@@ -12,11 +12,12 @@
 #include "harness/resource.h"
 #include "harness/run.h"
 
-#define PROBE_MS      30000
-#define LIMIT         4096
-#define PROBE_CGROUP  "fleet-e2e-probe"
-#define VERSION_MAJOR 4
-#define REMEDY        "run scripts/setup (it installs podman and runc)"
+#define PROBE_MS          30000
+#define LIMIT             4096
+#define PROBE_CGROUP      "fleet-e2e-probe"
+#define PROBE_CGROUP_PATH "/" PROBE_CGROUP
+#define VERSION_MAJOR     4
+#define REMEDY            "run scripts/setup (it installs podman and runc)"
 
 const char *const podman_runtimes[PODMAN_RUNTIMES] = {"crun", "runc"};
 
@@ -52,7 +53,7 @@ static int write_configuration(const struct podman_answer *answer, const char *d
 static void container_arguments(const struct podman_answer *answer, const char *directory, struct text_list *argv)
 {
     static const char *const head[] = {
-        "run", "--rm", "--cgroup-parent", "/" PROBE_CGROUP, "--publish", "127.0.0.1:8080:80"};
+        "run", "--rm", "--cgroup-parent", PROBE_CGROUP_PATH, "--publish", "127.0.0.1:8080:80"};
     static const char *const bound[] = {"/bin", "/lib", "/lib64", "/usr"};
 
     text_list_add(argv, answer->program);
@@ -217,7 +218,7 @@ void podman_decide(struct podman_answer *answer)
     answer->version = ask_version(answer->program);
     if (!answer->version)
         return set_gap(answer, text_format("%s does not tell its version", answer->program), REMEDY);
-    if (atoi(answer->version) < VERSION_MAJOR)
+    if (!capability_version_at_least(answer->version, VERSION_MAJOR, 0))
         return set_gap(answer, text_format("podman %s is older than 4", answer->version), "install podman 4 or later");
     if (!overlay_works(&no_overlay))
         return set_gap(answer, error_text(&no_overlay),

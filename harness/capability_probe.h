@@ -31,10 +31,13 @@ char *capability_boot_identity(void);
 
 /** Absolute path of `program` in PATH or in the directories only an administrator has there; NULL: not found. */
 char *capability_find_program(const char *program);
+/** True for "2.10.27" and at least 2.10; false also for what is no version. */
+bool capability_version_at_least(const char *version, long major, long minor);
 /** Fill a gap; takes both strings. */
 void capability_set_gap(struct capability_report *report, char *gap, char *remedy);
 void capability_set_found(struct capability_report *report, char *found);
 
+/** Probes of their own files, called by capability_probe. */
 void probe_nats_server(struct capability_report *ret);
 void probe_podman(struct capability_report *ret);
 

@@ -19,7 +19,9 @@
 static void add_quirk(struct quirk_list *list, char *title, char *explanation)
 {
     list->items = memory_resize(list->items, list->count + 1, sizeof(*list->items));
-    list->items[list->count++] = (struct quirk){title, explanation};
+    struct quirk *quirk = &list->items[list->count++];
+    quirk->title = title;
+    quirk->explanation = explanation;
 }
 
 void quirk_list_clear(struct quirk_list *list)

@@ -58,6 +58,7 @@ bool report_test_is_bad(const struct report_test *test);
 /** "2 of 12 tests failed", "all 12 tests passed", "11 tests passed, 1 skipped". Caller frees. */
 char *report_verdict(const struct report *report);
 
+/** The three renderings. */
 void report_render_table(const struct report *report, FILE *out);
 void report_render_junit(const struct report *report, struct text_buffer *ret);
 void report_render_html(const struct report *report, struct text_buffer *ret);

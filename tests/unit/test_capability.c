@@ -141,6 +141,16 @@ FLEET_TEST(capability, version_is_asked_once_until_the_program_changes)
     return 0;
 }
 
+FLEET_TEST(capability, versions_compare_as_numbers)
+{
+    CHECK(capability_version_at_least("2.10.27", 2, 10), "2.10.27 is not 2.10");
+    CHECK(capability_version_at_least("10.0", 2, 10), "10.0 is not 2.10");
+    CHECK(capability_version_at_least("3", 2, 10), "3 is not 2.10");
+    CHECK(!capability_version_at_least("2.9.10", 2, 10), "2.9.10 is 2.10");
+    CHECK(!capability_version_at_least("", 0, 0), "nothing is a version");
+    return 0;
+}
+
 FLEET_TEST(capability, images_that_are_not_built_name_the_remedy)
 {
     struct capability_report report = {0};
