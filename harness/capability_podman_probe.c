@@ -14,8 +14,8 @@
 
 #define PROBE_MS          30000
 #define LIMIT             4096
-#define PROBE_CGROUP      "fleet-e2e-probe"
-#define PROBE_CGROUP_PATH "/" PROBE_CGROUP
+#define PROBE_CGROUP      (PROBE_CGROUP_PATH + 1) /* as control groups are removed: without the slash */
+#define PROBE_CGROUP_PATH "/fleet-e2e-probe"
 #define VERSION_MAJOR     4
 #define REMEDY            "run scripts/setup (it installs podman and runc)"
 
