@@ -5,6 +5,7 @@
  * A session shares costly fixtures between the test processes of one CTest run. Its setup test brings them up in a run
  * whose owner is the ctest process, and writes what the others need to know into the session file; the cleanup test
  * ends the run. Killing ctest at any moment leaves the rest to the run's reaper.
+ * What stays up must not have inherited the setup test's stdout or stderr: ctest waits until nobody holds them.
  */
 
 #include <cjson/cJSON.h>
