@@ -118,9 +118,9 @@ static const struct step {
 /* Lines of the closing table, kept until everything is down. */
 static struct text_buffer proved;
 
-static void add_proof(const struct step *step, int64_t took_ms, struct tour *tour)
+static void add_proof(const struct step *step, int64_t took_us, struct tour *tour)
 {
-    text_buffer_format(&proved, "%8lld ms  %s%s%s%s\n", (long long)took_ms, step->proved, tour->note ? " (" : "",
+    text_buffer_format(&proved, "%8.1f ms  %s%s%s%s\n", (double)took_us / 1000, step->proved, tour->note ? " (" : "",
                        tour->note ? tour->note : "", tour->note ? ")" : "");
     free(TAKE_PTR(tour->note));
 }
@@ -136,12 +136,13 @@ static int walk_through(struct test_context *test, struct error *err)
 {
     __attribute__((cleanup(tour_clear_at_exit))) struct tour tour = {.test = test};
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        int64_t begin_us = clock_monotonic_us();
         struct phase *phase = phase_begin(test->timeline, steps[i].phase);
         int result = steps[i].run(&tour, err);
         phase_end(phase, err);
         if (result < 0)
             return error_wrap(err, steps[i].phase, NULL);
-        add_proof(&steps[i], phase_ms(phase), &tour);
+        add_proof(&steps[i], clock_monotonic_us() - begin_us, &tour);
     }
     return 0;
 }
