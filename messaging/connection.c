@@ -57,10 +57,18 @@ static const char *nats_code_name(int code)
 
 const struct error_domain nats_error_domain = {"nats", nats_code_name};
 
+/** nats.c begins its texts with the place in its own source: "(conn.c:2088): ". */
+static const char *without_place(const char *text)
+{
+    const char *end = text && text[0] == '(' ? strstr(text, "): ") : NULL;
+
+    return end ? end + 3 : text;
+}
+
 int error_set_nats(struct error *err, natsStatus status, const char *operation, const char *subject)
 {
     natsStatus last = NATS_OK;
-    const char *text = nats_GetLastError(&last);
+    const char *text = without_place(nats_GetLastError(&last));
     const char *name = natsStatus_GetText(status);
 
     if (last != status || !text || !*text || strcasecmp(text, name) == 0)
