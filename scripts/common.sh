@@ -27,7 +27,10 @@ build() {
     if [ -z "$(find "build/$preset/build.ninja" -newer CMakePresets.json 2>/dev/null)" ]; then
         cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; die "configuring the $preset build failed"; }
     fi
-    cmake --build "build/$preset" ${1:+--target "$@"} >"$log" 2>&1 || { cat "$log" >&2; die "the $preset build failed"; }
+    if ! cmake --build "build/$preset" ${1:+--target "$@"} >"$log" 2>&1; then
+        sed '/^\[[0-9]*\/[0-9]*\] /d' "$log" >&2 # without the steps that succeeded
+        die "the $preset build failed"
+    fi
     if grep -q '^ninja: no work to do' "$log"; then
         printf '%s build: up to date\n' "$preset" >&2
     else
