@@ -23,8 +23,8 @@
  */
 struct link {
     struct link_options options;
-    pthread_t thread;
-    bool has_thread;
+    struct thread thread;
+    bool started;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -320,7 +320,7 @@ int link_start(const struct link_options *options, struct link **ret, struct err
         link_free(link);
         return -1;
     }
-    link->has_thread = true;
+    link->started = true;
     *ret = link;
     return 0;
 }
@@ -361,9 +361,9 @@ void link_free(struct link *link)
 {
     if (!link)
         return;
-    if (link->has_thread) {
+    if (link->started) {
         link_drain(link, deadline_in_ms(0));
-        pthread_join(link->thread, NULL);
+        thread_join(&link->thread);
     }
     for (size_t i = 0; i < ARRAY_SIZE(link->buckets); i++)
         kv_bucket_free(link->buckets[i]);
