@@ -191,8 +191,8 @@ static void add_test(struct text_buffer *html, const struct report *report, size
     const struct report_test *test = &report->tests[index];
 
     text_buffer_format(
-        html, "<details class=\"test\" data-result=\"%s\" data-index=\"%zu\" data-us=\"%" PRId64 "\"%s>\n",
-        test_result_name(test->result), index, test->duration_us, report_test_is_bad(test) ? " open" : "");
+        html, "<details class=\"test\" id=\"t%zu\" data-result=\"%s\" data-index=\"%zu\" data-us=\"%" PRId64 "\"%s>\n",
+        index, test_result_name(test->result), index, test->duration_us, report_test_is_bad(test) ? " open" : "");
     add_test_head(html, report, test);
     text_buffer_add(html, "<div class=\"body\">\n");
     if (test->message && *test->message) {
@@ -256,6 +256,27 @@ static void add_summary(struct text_buffer *html, const struct report *report, c
     text_buffer_add(html, ")</p>\n</header>\n");
 }
 
+/* In a run of hundreds, what failed has to be found without scrolling. */
+static void add_failures(struct text_buffer *html, const struct report *report)
+{
+    if (!report->counts[RESULT_FAILED] && !report->counts[RESULT_CRASHED])
+        return;
+    text_buffer_add(html, "<ul class=\"failures\">\n");
+    for (size_t i = 0; i < report->count; i++) {
+        const struct report_test *test = &report->tests[i];
+        if (!report_test_is_bad(test))
+            continue;
+        text_buffer_format(html, "<li><a class=\"name\" href=\"#t%zu\">", i);
+        add_name(html, test->suite);
+        text_buffer_add(html, ".");
+        add_name(html, test->name);
+        text_buffer_add(html, "</a> <span class=\"quiet\">");
+        markup_add(html, test->message);
+        text_buffer_add(html, "</span></li>\n");
+    }
+    text_buffer_add(html, "</ul>\n");
+}
+
 static void add_controls(struct text_buffer *html, const struct report *report)
 {
     text_buffer_format(
@@ -300,6 +321,7 @@ void report_render_html(const struct report *report, struct text_buffer *ret)
 
     add_head(ret, verdict);
     add_summary(ret, report, verdict);
+    add_failures(ret, report);
     add_controls(ret, report);
     text_buffer_add(
         ret,
