@@ -9,11 +9,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "harness/bundle.h"
 #include "harness/report.h"
 #include "harness/test_frame.h"
 
 #ifdef FLEET_SANITIZED
+#include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -28,21 +28,6 @@ static void frame_clear(struct test_frame *frame)
     current = NULL;
 }
 
-/*
- * A body (or what it calls) that calls exit(0) would pass in Criterion's eyes. Children that the body forks inherit
- * this handler, hence the comparison.
- */
-static void refuse_exit(void)
-{
-    static const char message[] = "the test body called exit()\n";
-
-    if (!current || current->process != getpid())
-        return;
-    ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)ignored;
-    _exit(EXIT_FAILURE);
-}
-
 static int frame_prepare(struct test_frame *frame, struct error *err)
 {
     const struct test_definition *definition = frame->definition;
@@ -52,8 +37,7 @@ static int frame_prepare(struct test_frame *frame, struct error *err)
     if (directory_create(records, 0755, err) < 0 ||
         timeline_new(definition->suite, definition->name, record, &frame->context.timeline, err) < 0)
         return -1;
-    frame->artefacts =
-        text_format("%s/bundles/%s.%s-%d", report_directory(), definition->suite, definition->name, frame->process);
+    frame->artefacts = test_bundle_path(definition, frame->process);
     frame->context.artefacts = frame->artefacts;
     return 0;
 }
@@ -115,24 +99,15 @@ static char *run_body(struct test_frame *frame)
     cleanup_error struct error end = ERROR_INIT;
     if (end_run(frame, &end) < 0) {
         error_wrap(&end, "ending the run of", frame->definition->name);
+        cleanup_free char *text = error_text(&end);
         if (error_is_set(&err))
-            fprintf(stderr, "%s\n", error_root_detail(&end));
+            fprintf(stderr, "%s\n", text);
         else
             error_move(&err, &end);
     }
     if (!error_is_set(&err) && leaks_found())
         error_set(&err, &check_error_domain, 1, "LeakSanitizer", NULL, "memory was leaked, see its report above");
     return error_is_set(&err) ? error_text(&err) : NULL;
-}
-
-static void write_bundle(const struct test_frame *frame, const char *failure)
-{
-    cleanup_error struct error err = ERROR_INIT;
-    cleanup_free char *table = timeline_table(frame->context.timeline);
-
-    if (bundle_write(frame->artefacts, "error.txt", failure, &err) < 0 ||
-        bundle_write(frame->artefacts, "timeline.txt", table, &err) < 0)
-        fprintf(stderr, "writing bundle %s: %s\n", frame->artefacts, error_root_detail(&err));
 }
 
 static void close_record(const struct test_frame *frame, enum test_result result, const char *message)
@@ -156,9 +131,42 @@ static char *judge(struct test_frame *frame)
             return error_text(&err);
         return NULL;
     }
-    write_bundle(frame, failure);
+    test_bundle_write(frame->artefacts, failure, frame->context.timeline);
     close_record(frame, RESULT_FAILED, failure);
     return text_format("%s\nbundle: %s", failure, frame->artefacts);
+}
+
+/*
+ * A body (or what it calls) that calls exit(0) would pass in Criterion's eyes. Children that the body forks inherit
+ * this handler, hence the comparison.
+ */
+static void refuse_exit(void)
+{
+    static const char failure[] = "the test body called exit()";
+
+    if (!current || current->process != getpid())
+        return;
+    test_bundle_write(current->artefacts, failure, current->context.timeline);
+    close_record(current, RESULT_FAILED, failure);
+    fprintf(stderr, "%s\nbundle: %s\n", failure, current->artefacts);
+    _exit(EXIT_FAILURE);
+}
+
+#ifdef FLEET_SANITIZED
+/* Called when a sanitizer ends the process. */
+static void say_where_the_bundle_is(void)
+{
+    if (current && current->process == getpid())
+        fprintf(stderr, "bundle: %s\n", current->artefacts);
+}
+#endif
+
+static void watch_the_end(void)
+{
+    atexit(refuse_exit);
+#ifdef FLEET_SANITIZED
+    __sanitizer_set_death_callback(say_where_the_bundle_is);
+#endif
 }
 
 char *test_execute(const struct test_definition *definition, bool *skipped)
@@ -172,7 +180,7 @@ char *test_execute(const struct test_definition *definition, bool *skipped)
     char *failure = NULL;
 
     *skipped = false;
-    atexit(refuse_exit);
+    watch_the_end();
     if (frame_prepare(&frame, &err) < 0) {
         frame_clear(&frame);
         return error_text(&err);

@@ -23,3 +23,8 @@ char *test_find_gap(const struct test_definition *definition);
 
 /** True if FLEET_E2E_REQUIRE (a comma list) names its gate; a test that only needs capabilities counts as "host". */
 bool test_is_required(const struct test_definition *definition);
+
+/** Where the bundle of the test is, should it fail: <report>/bundles/<suite>.<name>-<pid>. Caller frees. */
+char *test_bundle_path(const struct test_definition *definition, pid_t process);
+/** Write the failure and, unless NULL, the timeline's table into the bundle; what fails is said on stderr. */
+void test_bundle_write(const char *bundle, const char *failure, const struct timeline *timeline);
