@@ -129,14 +129,16 @@ static void find_kvm(struct quirk_list *list)
                   text_copy("That it can be opened says little: only booting a guest does, and nothing that runs now "
                             "needs one."));
     else
-        add_quirk(list, text_format("no hardware virtualisation: /dev/kvm: %s", strerror(errno)),
+        add_quirk(list, text_format("no hardware virtualisation for this user: /dev/kvm: %s", strerror(errno)),
                   text_copy("Nothing that runs now needs it. VMs would be emulated, and slow."));
 }
 
 void quirks_find(struct quirk_list *ret)
 {
-    find_limits(ret);
-    find_oom_score(ret);
+    if (geteuid() == 0) { /* nobody else may anywhere */
+        find_limits(ret);
+        find_oom_score(ret);
+    }
     find_control_groups(ret);
     find_refused_runtimes(ret);
     find_init(ret);
