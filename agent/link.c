@@ -68,11 +68,12 @@ static struct kv_bucket *find_bucket(struct link *link, const char *name)
     return NULL;
 }
 
+/** Opened anew after every connect: the server may have come back without them. */
 static int open_buckets(struct link *link, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(link->buckets); i++) {
-        if (!link->buckets[i] &&
-            kv_bucket_open(link->options.connection, bucket_name(i), 0, &link->buckets[i], err) < 0)
+        kv_bucket_free(TAKE_PTR(link->buckets[i]));
+        if (kv_bucket_open(link->options.connection, bucket_name(i), 0, &link->buckets[i], err) < 0)
             return -1;
     }
     return 0;
@@ -214,8 +215,10 @@ static int check_watch(struct link *link, struct error *err)
     if (clock_monotonic_ms() < link->check_at_ms)
         return 0;
     link->check_at_ms = clock_monotonic_ms() + link->options.check_interval_ms;
-    if (desired_watch_check(link->options.watch, bucket, &intact, err) < 0)
+    if (desired_watch_check(link->options.watch, bucket, &intact, err) < 0) {
+        link->epoch_up = 0; /* the bucket may be gone: begin from the start */
         return -1;
+    }
     if (intact)
         return 0;
     log_debug("desired-state watch is made anew");
@@ -223,7 +226,7 @@ static int check_watch(struct link *link, struct error *err)
     return desired_watch_restart(link->options.watch, link->options.connection, err);
 }
 
-static int do_turn(struct link *link, const struct link_turn *turn, struct error *err)
+static int take_steps(struct link *link, const struct link_turn *turn, struct error *err)
 {
     if (link->epoch_up != turn->epoch && bring_up(link, turn->epoch, err) < 0)
         return -1;
@@ -234,6 +237,15 @@ static int do_turn(struct link *link, const struct link_turn *turn, struct error
     if (turn->drain)
         return 0;
     return check_watch(link, err) < 0 || delete_stale_states(link, err) < 0 ? -1 : 0;
+}
+
+static int do_turn(struct link *link, const struct link_turn *turn, struct error *err)
+{
+    if (take_steps(link, turn, err) == 0)
+        return 0;
+    if (error_is(err, &kv_error_domain, KV_UNAVAILABLE))
+        link->epoch_up = 0; /* the same */
+    return -1;
 }
 
 /** When the thread has to look again if nothing else wakes it. */
