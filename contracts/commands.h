@@ -21,6 +21,7 @@
 #define COMMAND_TEXT_MAX    255         /* bytes of any other text in a reply */
 
 enum command_verb { VERB_PING, VERB_LOGS, VERB_EXEC, VERB_UNKNOWN };
+/** "ping", "logs", "exec"; "unknown" for VERB_UNKNOWN. */
 const char *command_verb_name(enum command_verb verb);
 /** VERB_UNKNOWN for anything else. */
 enum command_verb command_verb_parse(const char *name);
@@ -40,7 +41,9 @@ struct ping_reply {
     char *agent_version;
     int64_t uptime_s;
 };
+/** Errors: WIRE_MALFORMED (where and why), WIRE_TOO_LARGE. */
 MUST_CHECK int ping_reply_decode(const char *data, size_t size, struct ping_reply **ret, struct error *err);
+/** Caller frees *ret. Errors: WIRE_INVALID_NAME (the device id), WIRE_MALFORMED (the uptime). */
 MUST_CHECK int ping_reply_encode(const struct ping_reply *reply, char **ret, struct error *err);
 void ping_reply_free(struct ping_reply *reply);
 DEFINE_CLEANUP(struct ping_reply *, ping_reply_free)
@@ -69,7 +72,7 @@ struct error_reply {
 };
 /**
  * *ret is NULL (and 0 returned) when the value is not an error reply at all. An unknown kind reads as Internal.
- * Errors: WIRE_MALFORMED when "error" is there but unusable, or the value is not a JSON object.
+ * Errors: WIRE_MALFORMED when "error" is there but unusable, or the value is not a JSON object; WIRE_TOO_LARGE.
  */
 MUST_CHECK int error_reply_decode(const char *data, size_t size, struct error_reply **ret, struct error *err);
 /** Never NULL; caller frees. */

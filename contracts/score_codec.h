@@ -17,15 +17,17 @@
 #include "base/json.h"
 #include "contracts/score.h"
 
-/*
- * Each of these reads one text and returns NULL, or why it was refused ("the host port is not 1..65535"). *ret is
- * untouched then.
+/**
+ * Read "[address:]host:container[/tcp|udp]". Returns NULL, or why it was refused ("the host port is not 1 to 65535");
+ * *ret is untouched then.
  */
 const char *port_mapping_parse(const char *text, struct port_mapping *ret);
+/** The same for "source:destination[:ro|rw]". */
 const char *volume_mount_parse(const char *text, struct volume_mount *ret);
+/** NULL for the name of an environment variable, else what is wrong with it. */
 const char *environment_name_check(const char *name);
 
-/** Canonical texts; caller frees. */
+/** The canonical text; caller frees. */
 char *port_mapping_text(const struct port_mapping *port);
 char *volume_mount_text(const struct volume_mount *mount);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "contracts/device.h"
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static int round_trip_info(const char *data, size_t size, bool *decoded, char **ret, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec_checks.h"
+#include "tests/unit/codec_checks.h"
 
 #include <string.h>
 

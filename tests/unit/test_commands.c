@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "codec_checks.h"
 #include "harness/test.h"
+#include "tests/unit/codec_checks.h"
 
 #define LONGEST "abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ_012345678"
 

@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "codec_checks.h"
 #include "harness/test.h"
+#include "tests/unit/codec_checks.h"
 
 static int round_trip_info(const char *data, size_t size, char **ret, struct error *err)
 {
