@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "tests/bench/bench.h"
-#include "tests/fault/leftovers.h"
+#include "tests/fault/bring_up_kill.h"
 
 #define KILLS 20
 

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "harness/test.h"
-#include "tests/fault/leftovers.h"
+#include "tests/fault/bring_up_kill.h"
 
 /* Kills spread over the whole bring-up: enough to hit every phase of it, the shortest being a few per cent. */
 #define KILLS 30

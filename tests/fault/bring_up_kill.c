@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/fault/bring_up_kill.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "harness/program.h"
+#include "tests/fault/leftovers.h"
+
+#define GONE_MS    10000
+#define RECORD_MAX (1u << 20)
+
+struct gone {
+    const char *runs_directory;
+    const struct text_list *known_groups;
+};
+
+static int nothing_is_left(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct gone *gone = context;
+    cleanup_text_list struct text_list found = {0};
+
+    if (leftovers_find(gone->runs_directory, gone->known_groups, &found, err) < 0)
+        return -1;
+    for (size_t i = 0; i < found.count; i++)
+        text_buffer_format(state, "%s%s", i ? "; " : "", found.items[i]);
+    return found.count == 0;
+}
+
+static int is_up(void *context, struct text_buffer *state, struct error *err)
+{
+    (void)err;
+    text_buffer_add(state, "still coming up");
+    return file_exists(context);
+}
+
+/** The innermost phase that had begun and not ended, from the record the victim's timeline keeps. Caller frees. */
+static char *open_phase(const cJSON *phases)
+{
+    const cJSON *phase;
+    char *name = NULL;
+
+    cJSON_ArrayForEach(phase, phases) {
+        if (cJSON_HasObjectItem(phase, "duration_us"))
+            continue; /* it has ended */
+        free(name);
+        name = open_phase(cJSON_GetObjectItemCaseSensitive(phase, "phases"));
+        if (!name)
+            name = text_copy(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(phase, "name")));
+    }
+    return name;
+}
+
+static char *phase_of_record(const char *path)
+{
+    cleanup_error struct error none = ERROR_INIT;
+    cleanup_free char *data = NULL;
+    CLEANUP(cJSON_Delete) cJSON *record = NULL;
+    size_t size;
+
+    if (file_read(path, RECORD_MAX, &data, &size, &none) < 0 || json_parse(data, size, &record, &none) < 0)
+        return text_copy("-");
+    char *name = open_phase(cJSON_GetObjectItemCaseSensitive(record, "phases"));
+    return name ? name : text_copy("-");
+}
+
+/** Wait `delay_ms`, or until the victim says it is up. */
+static int let_it_run(struct process *victim, const char *up, int64_t delay_ms, struct error *err)
+{
+    static const struct wait_options options = {.interval_ms = 1};
+    cleanup_error struct error not_up = ERROR_INIT;
+    struct deadline deadline = deadline_in_ms(delay_ms < 0 ? 30000 : delay_ms);
+
+    if (wait_until("the victim to be up", is_up, (void *)up, &options, deadline, &not_up) < 0) {
+        int exit_code = 0;
+        if (process_ended(victim, &exit_code, NULL))
+            return error_set(err, &general_error_domain, GENERAL_FAILED, "running", "the victim",
+                             "it ended by itself with exit code %d", exit_code);
+        if (delay_ms < 0) {
+            error_move(err, &not_up);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *ret, struct error *err)
+{
+    cleanup_free char *program = NULL;
+    cleanup_free char *runs = text_format("%s/runs", directory);
+    cleanup_free char *environment = text_format("FLEET_E2E_RUNS=%s", runs);
+    cleanup_free char *record = text_format("%s/record.json", directory);
+    cleanup_free char *up = text_format("%s/up", directory);
+    cleanup_free char *log = text_format("%s/victim.log", directory);
+    cleanup_text_list struct text_list groups = {0};
+    CLEANUP(process_free) struct process *victim = NULL;
+    static const struct wait_options options = {.interval_ms = 5};
+
+    if (program_find("fleet-bring-up-victim", &program, err) < 0 || leftovers_groups(&groups, err) < 0)
+        return -1;
+    const char *const argv[] = {program, record, up, NULL};
+    const char *const added[] = {environment, NULL};
+    struct process_options process = {.argv = argv, .environment = added, .log_path = log};
+    int64_t started_ms = clock_monotonic_ms();
+    if (process_start(&process, &victim, err) < 0 || let_it_run(victim, up, delay_ms, err) < 0)
+        return -1;
+    ret->killed_ms = clock_monotonic_ms() - started_ms;
+    if (process_signal(victim, SIGKILL, err) < 0)
+        return -1;
+    int64_t killed_ms = clock_monotonic_ms();
+    ret->phase = phase_of_record(record);
+    struct gone gone = {runs, &groups};
+    if (wait_until("everything of the killed run to be gone", nothing_is_left, &gone, &options, deadline_in_ms(GONE_MS),
+                   err) < 0)
+        return error_wrap(err, "killing in phase", ret->phase);
+    ret->reaped_ms = clock_monotonic_ms() - killed_ms;
+    return 0;
+}

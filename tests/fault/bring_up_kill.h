@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Killing a host stack's bring-up and watching it vanish.
+ */
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/** A bring-up to be killed: what the victim program was doing and how long it took to vanish. */
+struct victim_report {
+    char *phase;       /**< the innermost phase open at the kill, "-" for none; owned */
+    int64_t killed_ms; /**< after its start */
+    int64_t reaped_ms; /**< SIGKILL → nothing left */
+};
+
+/**
+ * Start the victim (it brings the host stack up with podman, an agent and hello-web, then waits), SIGKILL it after
+ * `delay_ms` (-1: once it is up) and wait until nothing of it is left, 10 s at most.
+ * @param directory  an existing directory of this call's own
+ * Errors: GENERAL_TIMEOUT naming what is left.
+ */
+MUST_CHECK int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *ret, struct error *err);
