@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "harness/capability.h"
+#include "harness/identity.h"
 #include "harness/report.h"
 #include "harness/run.h"
 
@@ -80,7 +81,7 @@ static int reap_command(int count, char **arguments)
     if (count != 3)
         return usage(stderr);
     /* It is never in anybody's way: _exit, because nothing is left to do that an exit handler could. */
-    _exit(reaper_main(arguments[0], atoi(arguments[1]), atoi(arguments[2])));
+    _exit(reaper_main(arguments[0], process_number(arguments[1]), process_number(arguments[2])));
 }
 
 static const struct {

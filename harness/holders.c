@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness/holders.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -65,7 +64,7 @@ static int look_at_process(void *context, const char *name, struct error *err)
 {
     struct search *search = context;
     cleanup_error struct error gone = ERROR_INIT;
-    pid_t pid = isdigit((unsigned char)name[0]) ? atoi(name) : 0;
+    pid_t pid = process_number(name);
 
     (void)err;
     if (pid <= 0 || pid == getpid())

@@ -1,30 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness/identity.h"
 
+#include <ctype.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+pid_t process_number(const char *text)
+{
+    char *end = NULL;
+    long number = isdigit((unsigned char)text[0]) ? strtol(text, &end, 10) : 0;
+
+    return number > 0 && number <= INT_MAX ? (pid_t)number : 0;
+}
+
+/* Fields after the command's name, from 3 (state) on. See proc(5). */
+enum { FIELD_STATE = 3, FIELD_PARENT = 4, FIELD_FLAGS = 9, FIELD_START = 22 };
 
 /* Split "PID (comm) S ppid …": comm may hold blanks and parentheses, the last ")" ends it. */
 static int parse_stat(char *line, struct process_stat *ret)
 {
     char *open = strchr(line, '(');
     char *close = strrchr(line, ')');
-    int parent;
+    char *rest = NULL;
+    int field = FIELD_STATE;
 
     if (!open || !close)
         return -1;
     *close = '\0';
     snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
-    /* state ppid pgrp session tty tpgid flags, then 12 fields up to starttime */
-    if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-               &ret->state, &parent, &ret->flags, &ret->start) != 4)
-        return -1;
-    ret->parent = parent;
-    return 0;
+    for (char *word = strtok_r(close + 1, " ", &rest); word; word = strtok_r(NULL, " ", &rest), field++) {
+        if (field == FIELD_STATE)
+            ret->state = word[0];
+        else if (field == FIELD_PARENT)
+            ret->parent = process_number(word);
+        else if (field == FIELD_FLAGS)
+            ret->flags = (unsigned)strtoul(word, NULL, 10);
+        else if (field == FIELD_START)
+            ret->start = strtoull(word, NULL, 10);
+    }
+    return field > FIELD_START ? 0 : -1;
 }
 
 int process_stat_read(pid_t pid, struct process_stat *ret)

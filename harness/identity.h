@@ -16,6 +16,9 @@ struct process_identity {
     uint64_t start; /**< when it started, in clock ticks since boot (field 22 of /proc/PID/stat) */
 };
 
+/** The process number `text` begins with (a name in /proc, a line of cgroup.procs); 0 when it is none. */
+pid_t process_number(const char *text);
+
 /** What /proc/PID/stat says; see proc(5). */
 struct process_stat {
     char comm[64];

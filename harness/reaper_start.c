@@ -18,8 +18,6 @@
 
 #define READY_MS 10000
 
-extern char **environ;
-
 /* Our environment without the mark: else the reaper would end itself. The strings are borrowed. */
 static char **environment_without_mark(void)
 {

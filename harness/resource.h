@@ -28,6 +28,7 @@ struct resource_type {
                      struct text_buffer *remove);
 };
 
+/** Its row. */
 const struct resource_type *resource_type(enum resource_kind kind);
 /** NULL when there is no kind of that name. */
 const struct resource_type *resource_type_named(const char *name);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "harness/identity.h"
 #include "harness/resource.h"
 
 #define MEMBERS_BYTES_MAX (4u << 20)
@@ -40,7 +40,7 @@ static void kill_members(const char *group)
     if (file_read(path, MEMBERS_BYTES_MAX, &members, &size, &ignored) < 0)
         return;
     for (char *line = members; *line;) {
-        pid_t pid = atoi(line); /* 0: a process that our PID namespace does not show */
+        pid_t pid = process_number(line); /* 0: a process that our PID namespace does not show */
         if (pid > 0 && pid != getpid())
             kill(pid, SIGKILL);
         line += strcspn(line, "\n");

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -108,7 +107,7 @@ static int visit_process(void *context, const char *name, struct error *err)
     size_t size = 0;
 
     (void)err;
-    pid_t pid = isdigit((unsigned char)name[0]) ? atoi(name) : 0;
+    pid_t pid = process_number(name);
     if (pid <= 0 || pid == getpid())
         return 0;
     /* The descriptor comes first: it pins the process whose environment is then read. */
