@@ -83,6 +83,16 @@ static void take_arguments(const struct text_list *words, size_t first, const ch
     }
 }
 
+/* gcc 12 reads C++17 unless told otherwise, so CMake does not say it; clang 14 does not. */
+static void add_standard(struct lint_unit *unit)
+{
+    for (size_t i = 0; i < unit->arguments.count; i++)
+        if (text_starts_with(unit->arguments.items[i], "-std="))
+            return;
+    if (!text_ends_with(unit->path, ".c"))
+        text_list_add(&unit->arguments, "-std=gnu++17");
+}
+
 static int read_entry(const struct source_tree *tree, const struct json_cursor *entry, struct lint_units *ret,
                       struct error *err)
 {
@@ -107,6 +117,7 @@ static int read_entry(const struct source_tree *tree, const struct json_cursor *
                              .directory = TAKE_PTR(directory),
                              .compiler = text_copy(words.count > compiler ? words.items[compiler] : "cc")};
     take_arguments(&words, compiler + 1, file, &unit);
+    add_standard(&unit);
     lint_units_take(ret, &unit);
     return 0;
 }

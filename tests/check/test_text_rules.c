@@ -36,7 +36,7 @@ static bool is_any_file(const char *path)
 
 static bool can_carry_a_licence_line(const char *path, const char *text)
 {
-    static const char *const suffixes[] = {".cmake", ".sh", ".py", ".yaml", ".yml", ".toml"};
+    static const char *const suffixes[] = {".cmake", ".sh", ".awk", ".py", ".yaml", ".yml", ".toml"};
     static const char *const names[] = {"CMakeLists.txt", ".clang-format", ".clang-tidy", ".editorconfig",
                                         "Containerfile"};
     if (source_is_c(path) || text_starts_with(text, "#!"))
@@ -203,13 +203,16 @@ static bool can_silence(const char *path)
            text_ends_with(path, "CMakePresets.json");
 }
 
-/* A comment that ends on the line before, or stands on the line itself, explains it. */
-static bool is_explained(const char *before, const char *line)
+static bool is_comment(const char *line)
 {
-    before += strspn(before, " \t");
+    line += strspn(line, " \t");
+    return text_starts_with(line, "# ") || text_starts_with(line, "//") || text_ends_with(line, "*/");
+}
+
+/* A comment further up in the same paragraph, or on the line itself, explains it. */
+static bool is_explained(bool comment_before, const char *line)
+{
     line += strspn(line, " \t#");
-    bool comment_before =
-        text_starts_with(before, "# ") || text_starts_with(before, "//") || text_ends_with(before, "*/");
     return comment_before || strstr(line, "*/") || strstr(line, "//") || strstr(line, "# ");
 }
 
@@ -226,7 +229,7 @@ static bool nolint_has_reason(const char *place)
 
 static void look_for_silenced(const char *path, char *text, struct text_list *complaints)
 {
-    cleanup_free char *before = text_copy("");
+    bool comment_before = false;
     if (source_is_c(path))
         source_blank(text, BLANK_STRINGS);
     for (struct line_walk walk = line_walk_start(text); line_walk_next(&walk);) {
@@ -234,10 +237,9 @@ static void look_for_silenced(const char *path, char *text, struct text_list *co
         if (lint && !nolint_has_reason(lint))
             complain(complaints, path, walk.number, "write NOLINT(check): reason");
         bool silences = strstr(walk.line, "-Wno-") || strstr(walk.line, "diagnostic ignored");
-        if (silences && !is_explained(before, walk.line))
+        if (silences && !is_explained(comment_before, walk.line))
             complain(complaints, path, walk.number, "silences a warning without a comment that says why");
-        free(before);
-        before = text_copy(walk.line);
+        comment_before = walk.line[0] != '\0' && (comment_before || is_comment(walk.line));
     }
 }
 
@@ -254,13 +256,14 @@ FLEET_TEST(text_rules, silenced_warnings_carry_their_reason)
 FLEET_TEST(text_rules, finds_silenced_warnings)
 {
     static const struct sample_file files[] = {
-        {"CMakeLists.txt", "add_compile_options(-Wno-shadow)\n# nats.h shadows\nadd_compile_options(-Wno-shadow)\n"},
+        {"CMakeLists.txt", "add_compile_options(-Wno-shadow)\n# nats.h shadows\nset_property(x\n  -Wno-shadow)\n\n"
+                           "add_compile_options(-Wno-shadow)\n"},
         {"base/a.c", "int a; // NOLINT\nint b; // NOLINT(cert-err33-c)\nint c; // NOLINT(cert-err33-c): printed\n"},
         {"base/b.c", "#pragma GCC diagnostic push\n#pragma GCC diagnostic ignored \"-Wvla\"\n"
                      "#pragma GCC diagnostic ignored \"-Wvla\" /* a macro of Criterion's */\n"},
     };
     static const char *const expected[] = {
-        "CMakeLists.txt:1: ", "base/a.c:1: ", "base/a.c:2: ", "base/b.c:2: silences", NULL,
+        "CMakeLists.txt:1: ", "CMakeLists.txt:6: ", "base/a.c:1: ", "base/a.c:2: ", "base/b.c:2: silences", NULL,
     };
     return check_finds(test, check_silenced, files, ARRAY_SIZE(files), expected, err);
 }
