@@ -123,6 +123,8 @@ int main(int argc, char **argv)
     const char *idle = getenv("FLEET_BENCH_IDLE_S");
 
     log_start("fleet-bench-host");
+    if (!getenv("FLEET_LOG"))
+        log_set_level(LOG_LEVEL_WARNING); /* progress is what a person wants to see beside the figures */
     if (refuse_unknown(argc, argv) < 0)
         return 64;
     if (idle)
