@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "messaging/connection.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,7 +16,6 @@
 #define STUCK_MARGIN_MS       1000 /* beyond the connect timeout, before a handshake counts as stuck */
 #define LAST_TRIES            5    /* to end an attempt when the connection is freed */
 #define LAST_TRY_MS           20   /* for each of them */
-#define LIBRARY_STOP_MS       500
 
 /*
  *             open                  lost                      refused twice
@@ -525,18 +523,4 @@ void nats_connection_free(struct nats_connection *connection)
     natsConnection_Destroy(connection->previous);
     natsConnection_Destroy(connection->handle);
     connection_release(connection);
-}
-
-void nats_library_start(void)
-{
-    /* One arena: threads that allocate little would each dirty pages of their own. */
-    mallopt(M_ARENA_MAX, 1);
-    nats_Open(-1);
-}
-
-void nats_library_stop(void)
-{
-    /* An abandoned attempt is still inside nats.c; the process ends anyway. */
-    if (connect_attempts_abandoned() == 0)
-        nats_CloseAndWait(LIBRARY_STOP_MS);
 }
