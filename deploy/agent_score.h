@@ -17,8 +17,8 @@ struct fleet_agent_score {
     const char *nats_url;
     struct user_password credentials; /**< the device user */
     bool runtime_enabled;
-    const char *podman_socket;     /**< needed when runtime_enabled */
-    int heartbeat_interval_ms;     /**< 0: the agent's default; same below */
+    const char *podman_socket; /**< needed when runtime_enabled */
+    int heartbeat_interval_ms; /**< 0: the agent's default; same below */
     int reconcile_interval_ms;
     const char *const *environment; /**< for its process; may be NULL */
     /** The smoke check asks as this user (needs request rights); user NULL: no smoke check (NATS is known to be down). */

@@ -2,7 +2,7 @@
 #include "deploy/free_port.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -26,8 +26,8 @@ static int first_ephemeral_port(void)
 
     if (file_read("/proc/sys/net/ipv4/ip_local_port_range", 64, &text, &size, &ignored) < 0)
         return LOWEST_USUAL;
-    int first = atoi(text);
-    return first >= LOWEST + LOWEST_ROOM ? first : LOWEST_USUAL;
+    long first = strtol(text, NULL, 10);
+    return first >= LOWEST + LOWEST_ROOM && first <= UINT16_MAX ? (int)first : LOWEST_USUAL;
 }
 
 int free_port_find(int *ret, struct error *err)

@@ -20,6 +20,7 @@ struct local_host_options {
 };
 
 struct local_host;
+/** Errors: system (there is no such state directory). Freed by local_host_free. */
 MUST_CHECK int local_host_new(const struct local_host_options *options, struct local_host **ret, struct error *err);
 /** Frees the topology, not what was deployed to it. */
 void local_host_free(struct local_host *host);

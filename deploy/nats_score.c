@@ -46,11 +46,11 @@ static int read_kept_port(const struct deployment *deployment, const char *path,
 
     if (deployment->host->operations->read_file(deployment->host->context, path, PORT_TEXT_MAX, &text, &size, err) < 0)
         return -1;
-    int port = text ? atoi(text) : 0;
+    long port = text ? strtol(text, NULL, 10) : 0;
     if (text && (port <= 0 || port > UINT16_MAX))
         return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the kept port", path,
                          "\"%s\" is not a port", text);
-    *ret = port;
+    *ret = (int)port;
     return 0;
 }
 

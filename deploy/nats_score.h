@@ -13,10 +13,10 @@ struct user_password {
 };
 
 struct fleet_nats_score {
-    const char *server_program; /**< absolute path of nats-server >= 2.10 */
-    const char *directory;      /**< configuration and JetStream store */
-    const char *listen_address; /**< NULL: 127.0.0.1 */
-    int port;                   /**< 0: ask the system for a free one at the first interpret and keep it */
+    const char *server_program;  /**< absolute path of nats-server >= 2.10 */
+    const char *directory;       /**< configuration and JetStream store */
+    const char *listen_address;  /**< NULL: 127.0.0.1 */
+    int port;                    /**< 0: ask the system for a free one at the first interpret and keep it */
     struct user_password admin;  /**< may do everything */
     struct user_password device; /**< shared by the devices: publishes what agents publish, never desired-state */
 };
@@ -33,5 +33,4 @@ void fleet_nats_deployed_clear(struct fleet_nats_deployed *deployed);
  * Errors: deploy, and what the topology reports.
  */
 MUST_CHECK int fleet_nats_score_interpret(const struct fleet_nats_score *score, struct topology *topology,
-                                          struct deadline deadline, struct fleet_nats_deployed *ret,
-                                          struct error *err);
+                                          struct deadline deadline, struct fleet_nats_deployed *ret, struct error *err);

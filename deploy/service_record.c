@@ -2,13 +2,18 @@
 #include "deploy/service_record.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/text.h"
 
-enum { RECORD_MAX = 256, STAT_MAX = 4096 };
+enum {
+    RECORD_MAX = 256,
+    STAT_MAX = 4096,
+    STAT_START_FIELD = 22, /* "starttime" of proc(5); the name in parentheses is field 2 */
+};
 
 /* FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): tells definitions apart, protects nothing. */
 #define FNV_OFFSET UINT64_C(14695981039346656037)
@@ -34,6 +39,18 @@ uint64_t service_definition_hash(const struct service_definition *definition)
     return hash_list(hash_list(hash_text(FNV_OFFSET, definition->name), definition->argv), definition->environment);
 }
 
+/** The number at *at, which moves behind it; false when there is none. */
+static bool parse_number(const char **at, int base, uint64_t *ret)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *ret = strtoull(*at, &end, base);
+    bool found = end != *at && errno == 0;
+    *at = end;
+    return found;
+}
+
 /** State letter and start time out of /proc/PID/stat; false when there is no such process. */
 static bool read_stat(pid_t pid, char *state, uint64_t *start)
 {
@@ -44,10 +61,13 @@ static bool read_stat(pid_t pid, char *state, uint64_t *start)
 
     if (file_read(path, STAT_MAX, &text, &size, &ignored) < 0)
         return false;
-    const char *after_name = strrchr(text, ')'); /* a program's name may hold blanks and parentheses */
-    return after_name && sscanf(after_name + 1,
-                                " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-                                state, start) == 2;
+    const char *at = strrchr(text, ')'); /* a program's name may hold blanks and parentheses */
+    if (!at || !at[1] || !at[2])
+        return false;
+    *state = at[2];
+    for (int field = 2; at && field < STAT_START_FIELD; field++)
+        at = strchr(at + 1, ' ');
+    return at && parse_number(&at, 10, start);
 }
 
 int service_record_identify(pid_t pid, struct service_record *ret, struct error *err)
@@ -71,23 +91,41 @@ bool service_record_alive(const struct service_record *record)
            state != 'X';
 }
 
+/** Skip `word`; false when something else stands there. */
+static bool parse_word(const char **at, const char *word)
+{
+    bool found = text_starts_with(*at, word);
+
+    *at += found ? strlen(word) : 0;
+    return found;
+}
+
+static bool parse_record(const char *text, struct service_record *ret)
+{
+    uint64_t pid;
+
+    if (!parse_word(&text, "pid ") || !parse_number(&text, 10, &pid) || !parse_word(&text, " start ") ||
+        !parse_number(&text, 10, &ret->start) || !parse_word(&text, " definition ") ||
+        !parse_number(&text, 16, &ret->definition))
+        return false;
+    ret->pid = (pid_t)pid;
+    return pid > 0 && pid <= INT_MAX;
+}
+
 int service_record_read(const char *path, struct service_record *ret, struct error *err)
 {
     cleanup_free char *text = NULL;
     struct service_record record;
     size_t size;
-    int pid;
 
     *ret = (struct service_record){0};
     if (!file_exists(path))
         return 0;
     if (file_read(path, RECORD_MAX, &text, &size, err) < 0)
         return -1;
-    if (sscanf(text, "pid %d start %" SCNu64 " definition %" SCNx64, &pid, &record.start, &record.definition) != 3 ||
-        pid <= 0)
+    if (!parse_record(text, &record))
         return error_set(err, &general_error_domain, GENERAL_INVALID, "reading service record", path,
                          "it is not one: \"%s\"", text);
-    record.pid = pid;
     *ret = record;
     return 0;
 }

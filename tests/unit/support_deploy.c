@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support_deploy.h"
+#include "tests/unit/support_deploy.h"
 
 #include "base/file.h"
 

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "deploy/agent_config_text.h"
 #include "harness/program.h"
-#include "support_deploy.h"
+#include "tests/unit/support_deploy.h"
 
 #define DEADLINE deadline_in_ms(20000)
 

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define DEADLINE deadline_in_ms(20000)
 #define DEVICE   "device-1"

@@ -15,7 +15,7 @@
 #include "contracts/score.h"
 #include "deploy/nats_config.h"
 #include "messaging/kv.h"
-#include "support_deploy.h"
+#include "tests/unit/support_deploy.h"
 
 #define DEADLINE deadline_in_ms(20000)
 
