@@ -26,9 +26,9 @@ struct podman_events {
     char *path;
     struct podman_listener listener;
     struct json_lines lines;
-    pthread_t thread;
+    struct thread thread;
     struct podman_client *version_client;
-    pthread_t version_thread;
+    struct thread version_thread;
     bool version_asked; /* there is such a thread to join; used by the listening thread */
     atomic_bool version_told;
 
@@ -100,7 +100,7 @@ static void ask_version(struct podman_events *events)
     if (events->version_asked && !atomic_load(&events->version_told))
         return; /* still at it */
     if (events->version_asked)
-        pthread_join(events->version_thread, NULL);
+        thread_join(&events->version_thread);
     atomic_store(&events->version_told, false);
     events->version_asked = thread_start(&events->version_thread, tell_version, events, &ignored) == 0;
 }
@@ -195,8 +195,8 @@ void podman_events_free(struct podman_events *events)
     pthread_mutex_unlock(&events->mutex);
     podman_client_cancel(events->client);
     podman_client_cancel(events->version_client);
-    pthread_join(events->thread, NULL);
+    thread_join(&events->thread);
     if (events->version_asked)
-        pthread_join(events->version_thread, NULL);
+        thread_join(&events->version_thread);
     dispose(events);
 }

@@ -74,6 +74,9 @@ static int64_t next_ms(const struct reconciler *reconciler)
 {
     int64_t next = earlier(reconciler->tick_ms, reconciler->look_again_ms);
 
+    if (deployment_table_working(&reconciler->table) == 0)
+        next = earlier(next, reconciler->trim_ms);
+
     if (reconciler->outage.since_ms != 0)
         next = earlier(next, reconciler->outage.retry_ms);
     bool can_begin = reconciler_can_begin(reconciler);
@@ -109,6 +112,7 @@ static void *run(void *context)
         reconciler_save(reconciler, delivery.commands);
         reconciler_report(reconciler);
         commands_free(TAKE_PTR(delivery.commands));
+        reconciler_trim(reconciler);
     }
     commands_free(delivery.commands);
     return NULL;
@@ -143,6 +147,7 @@ static struct reconciler *reconciler_of(const struct reconciler_options *options
     reconciler->sink = options->sink;
     reconciler->inbox = inbox_new();
     reconciler->look_again_ms = INT64_MAX;
+    reconciler->trim_ms = INT64_MAX;
     return reconciler; /* tick_ms is 0: the first pass is due at once */
 }
 
@@ -183,7 +188,7 @@ void reconciler_free(struct reconciler *reconciler)
     if (reconciler->client)
         podman_client_cancel(reconciler->client);
     podman_events_free(reconciler->events);
-    pthread_join(reconciler->thread, NULL);
+    thread_join(&reconciler->thread);
     dispose(reconciler);
 }
 

@@ -9,6 +9,7 @@
 
 enum {
     WORK_MAX = 32, /* deployments worked on at a time: slow ones must not keep others waiting */
+    TRIM_AFTER_MS = 1000,
     OUTAGE_RETRY_FIRST_MS = 100,
     OUTAGE_RETRY_MOST_MS = 5000,
     OUTAGE_REPORTED_AFTER_MS = 10000, /* a restart of podman's service is no news for a deployment that runs */
@@ -86,8 +87,10 @@ void reconciler_pass(struct reconciler *reconciler)
 {
     cleanup_observed_list struct observed_list observed = {0};
     cleanup_error struct error err = ERROR_INIT;
+    int64_t now_ms = clock_monotonic_ms();
 
-    reconciler->tick_ms = clock_monotonic_ms() + reconciler->interval_ms;
+    reconciler->tick_ms = now_ms + reconciler->interval_ms;
+    reconciler->trim_ms = now_ms + TRIM_AFTER_MS;
     if (!reconciler->runtime_enabled) {
         atomic_fetch_add(&reconciler->passes, 1);
         return;
@@ -117,6 +120,14 @@ static void forget(struct reconciler *reconciler, size_t index)
     deployment_table_remove(&reconciler->table, index);
 }
 
+void reconciler_trim(struct reconciler *reconciler)
+{
+    if (clock_monotonic_ms() < reconciler->trim_ms || deployment_table_working(&reconciler->table) > 0)
+        return;
+    malloc_trim(0); /* a list of containers takes many times what is kept of it */
+    reconciler->trim_ms = INT64_MAX;
+}
+
 bool reconciler_collect(struct reconciler *reconciler)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -134,11 +145,6 @@ bool reconciler_collect(struct reconciler *reconciler)
             break;
         }
         ended = true;
-    }
-    reconciler->trim |= ended;
-    if (reconciler->trim && deployment_table_working(&reconciler->table) == 0) {
-        malloc_trim(0); /* what the threads used is not needed again for a long time */
-        reconciler->trim = false;
     }
     return ended;
 }

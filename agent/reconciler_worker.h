@@ -6,7 +6,6 @@
  * reconciler_pass.c what is compared and done.
  */
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "agent/deployment_table.h"
@@ -15,6 +14,7 @@
 #include "agent/podman_client.h"
 #include "agent/podman_events.h"
 #include "agent/reconciler.h"
+#include "agent/thread.h"
 
 /** podman does not answer. */
 struct outage {
@@ -32,7 +32,7 @@ struct reconciler {
     struct state_sink sink;
     struct inbox *inbox;
     struct podman_events *events; /**< NULL: runtime disabled */
-    pthread_t thread;
+    struct thread thread;
     atomic_uint_least64_t passes;
 
     /* What follows is the worker thread's. */
@@ -41,7 +41,7 @@ struct reconciler {
     struct deployment_table table;
     struct outage outage;
     bool bucket_seen;      /**< the whole bucket was read: a container of a deployment not in the table is a leftover */
-    bool trim;             /**< work has ended: give memory back when all is quiet */
+    int64_t trim_ms;       /**< when to give memory back; INT64_MAX: it was */
     int64_t tick_ms;       /**< the next periodic pass */
     int64_t look_again_ms; /**< a deployment asked to be looked at again then */
     char *runtime;         /**< as told to the sink */
@@ -58,6 +58,8 @@ void reconciler_save(struct reconciler *reconciler, const struct command *comman
 
 /* reconciler_pass.c */
 
+/** Give memory back once it has been quiet for a moment. */
+void reconciler_trim(struct reconciler *reconciler);
 /** Take progress and results of all work. True when some ended: a pass is wanted. */
 bool reconciler_collect(struct reconciler *reconciler);
 /** Compare everything once. */

@@ -18,7 +18,7 @@ struct work {
     struct score *kept; /* freed with us */
     void (*notify)(void *context);
     void *context;
-    pthread_t thread;
+    struct thread thread;
 
     pthread_mutex_t mutex; /* of what follows */
     char *progress;        /* not taken yet; NULL: none */
@@ -152,6 +152,6 @@ void work_free(struct work *work)
     if (!work)
         return;
     work_cancel(work);
-    pthread_join(work->thread, NULL);
+    thread_join(&work->thread);
     dispose(work);
 }
