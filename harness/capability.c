@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "harness/capability_probe.h"
 
+#define REGISTRY_REMEDY "run scripts/setup"
 #define IMAGES_REMEDY "run scripts/setup"
 
 const char *capability_name(enum capability capability)
@@ -219,15 +220,28 @@ static void probe_test_images(struct capability_report *ret)
         capability_set_gap(ret, gap, text_copy(IMAGES_REMEDY));
 }
 
+int registry_program_find(char **ret, struct error *err)
+{
+    cleanup_free char *cached = text_format("%s/docker-registry/usr/bin/docker-registry", cache_directory());
+    char *found = access(cached, X_OK) == 0 ? TAKE_PTR(cached) : capability_find_program("docker-registry");
+
+    if (!found)
+        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding", "docker-registry",
+                         "it is neither in %s nor in PATH; " REGISTRY_REMEDY, cache_directory());
+    *ret = found;
+    return 0;
+}
+
 static void probe_registry(struct capability_report *ret)
 {
-    cleanup_free char *path = capability_find_program("docker-registry");
+    cleanup_error struct error missing = ERROR_INIT;
+    char *path = NULL;
 
-    if (path)
-        capability_set_found(ret, TAKE_PTR(path));
+    if (registry_program_find(&path, &missing) == 0)
+        capability_set_found(ret, path);
     else
-        capability_set_gap(ret, text_copy("docker-registry is not in PATH"),
-                           text_copy("apt-get install docker-registry (only tests that pull need it)"));
+        capability_set_gap(ret, text_format("docker-registry is neither in %s nor in PATH", cache_directory()),
+                           text_copy(REGISTRY_REMEDY));
 }
 
 /* One probe a capability and process */

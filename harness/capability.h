@@ -46,6 +46,8 @@ MUST_CHECK int podman_needs_find(struct podman_needs *ret, struct error *err);
 MUST_CHECK int nats_server_find(char **ret, struct error *err);
 /** The image store scripts/setup built: where <cache>/images points. Caller frees. Errors: GENERAL_UNSUPPORTED. */
 MUST_CHECK int test_image_store_find(char **ret, struct error *err);
+/** Absolute path of the docker-registry to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int registry_program_find(char **ret, struct error *err);
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);
 

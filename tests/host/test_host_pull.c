@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/file.h"
+#include "base/memory.h"
+#include "fixtures/registry.h"
 #include "tests/host/scenario.h"
 
 #define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
@@ -53,6 +57,93 @@ FLEET_TEST(host_pull, old_version_serves_while_the_new_one_cannot_be_pulled, .ga
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
     CLEANUP(score_free) struct score *next = scenario_hello_web(IMAGE_HELLO_WEB_V2, scenario.port);
     TRY(scenario_deploy(&scenario, next, NULL, err));
+    TRY(scenario_expect_body(&scenario, "/version", "v2", err));
+    TRY(scenario_remove(&scenario, err));
+    return scenario_finish(&scenario, err);
+}
+
+/* Incompressible, so that pulling it takes long enough to be seen. */
+#define LAYER_SIZE (24u << 20)
+
+static int write_random(const char *path, struct error *err)
+{
+    cleanup_free char *data = memory_new(LAYER_SIZE, 1);
+
+    for (size_t filled = 0; filled < LAYER_SIZE;) {
+        ssize_t got = getrandom(data + filled, LAYER_SIZE - filled, 0);
+        if (got < 0)
+            return error_set_errno(err, errno, "getting random bytes", NULL);
+        filled += (size_t)got;
+    }
+    return file_write_atomic(path, data, LAYER_SIZE, 0644, err);
+}
+
+/** An image only the registry has: hello-web v2 with one big layer more. */
+static int push_image(struct run *run, struct podman_host *podman, const char *image, struct error *err)
+{
+    static const char recipe[] = "FROM " IMAGE_HELLO_WEB_V2 "\nCOPY layer /layer\n";
+    cleanup_free char *context = text_format("%s/build", run_directory(run));
+    cleanup_free char *layer = text_format("%s/layer", context);
+    cleanup_free char *containerfile = text_format("%s/Containerfile", context);
+    const char *const build[] = {"build", "--quiet", "--tag", image, context, NULL};
+    const char *const push[] = {"push", "--quiet", "--tls-verify=false", image, NULL};
+    const char *const forget[] = {"rmi", image, NULL};
+
+    TRY(directory_create(context, 0700, err));
+    TRY(write_random(layer, err));
+    TRY(file_write_atomic(containerfile, recipe, sizeof(recipe) - 1, 0644, err));
+    TRY(podman_host_cli(podman, build, NULL, err));
+    TRY(podman_host_cli(podman, push, NULL, err));
+    return podman_host_cli(podman, forget, NULL, err);
+}
+
+struct pulling {
+    struct scenario *scenario;
+    const char *image;
+};
+
+static int reports_pulling(void *context, struct text_buffer *text, struct error *err)
+{
+    const struct pulling *pulling = context;
+    CLEANUP(device_state_free) struct device_state *state = NULL;
+
+    if (admin_get_state(host_stack_admin(pulling->scenario->stack), host_agent_device(pulling->scenario->agent),
+                        pulling->scenario->deployment, &state, err) < 0)
+        return -1;
+    if (!state) {
+        text_buffer_add(text, "no state");
+        return 0;
+    }
+    text_buffer_format(text, "%s: %s", deployment_phase_name(state->phase), state->message ? state->message : "-");
+    return state->phase == PHASE_PENDING && state->message && text_starts_with(state->message, "pulling ") &&
+           strstr(state->message, pulling->image);
+}
+
+FLEET_TEST(host_pull, pulled_from_a_registry_with_progress, .gate = "host",
+           NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES, CAPABILITY_REGISTRY))
+{
+    static const char image[] = REGISTRY_ADDRESS "/hello-web:big";
+    static const struct wait_options often = {.interval_ms = 1};
+    cleanup_scenario struct scenario scenario = {0};
+    cleanup_container_list struct podman_container_list list = {0};
+    struct run *run = NULL;
+    uint64_t revision;
+
+    TRY(scenario_new(test, true, &scenario, err));
+    TRY(test_run(test, &run, err));
+    struct podman_host *podman = host_stack_podman(scenario.stack);
+    TRY(registry_start(run, podman, err));
+    TRY(push_image(run, podman, image, err));
+    CLEANUP(score_free) struct score *score = scenario_hello_web(image, scenario.port);
+    struct nats_connection *admin = host_stack_admin(scenario.stack);
+    const char *device = host_agent_device(scenario.agent);
+    TRY(admin_put(admin, device, scenario.deployment, score, &revision, err));
+    struct pulling pulling = {&scenario, image};
+    TRY(wait_until("a report of the pull", reports_pulling, &pulling, &often, deadline_in_ms(SCENARIO_MS), err));
+    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_RUNNING, revision, deadline_in_ms(SCENARIO_MS), NULL,
+                       err));
+    TRY(scenario_container(&scenario, &list, err));
+    CHECK(text_equal(list.items[0].image, image), "podman runs %s", list.items[0].image);
     TRY(scenario_expect_body(&scenario, "/version", "v2", err));
     TRY(scenario_remove(&scenario, err));
     return scenario_finish(&scenario, err);
