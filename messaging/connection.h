@@ -24,8 +24,9 @@ struct nats_settings {
     const char *const *urls;               /**< NULL-terminated, at least one */
     const char *name;                      /**< connection name shown by the server, e.g. "harmony-fleet-agent pi-01" */
     const struct credentials *credentials; /**< must outlive the connection; NULL: none */
-    const char *ca_file;                   /**< TLS: trusted certificates; NULL: system's, TLS only for tls:// URLs */
-    const char *cert_file;                 /**< client certificate, or NULL */
+    const char
+        *ca_file; /**< TLS: trusted certificates; NULL: system's. It, cert_file or a tls:// URL makes TLS a must */
+    const char *cert_file; /**< client certificate, or NULL */
     const char *key_file;
     bool wait_for_server;   /**< true: return at once and go on connecting in the background, for ever */
     bool reconnect;         /**< false: a lost connection stays lost (short-lived tools) */

@@ -57,6 +57,16 @@ static natsStatus set_credentials(natsOptions *options, const struct credentials
     return NATS_INVALID_ARG;
 }
 
+/** nats.c itself takes "tls://" for a mere wish and goes on in the clear with a server that has no TLS. */
+static bool wants_tls(const struct nats_settings *settings)
+{
+    for (size_t i = 0; i < settings_url_count(settings); i++) {
+        if (text_starts_with(settings->urls[i], "tls://"))
+            return true;
+    }
+    return settings->ca_file || settings->cert_file;
+}
+
 static natsStatus set_tls(natsOptions *options, const struct nats_settings *settings)
 {
     natsStatus status = NATS_OK;
@@ -65,8 +75,7 @@ static natsStatus set_tls(natsOptions *options, const struct nats_settings *sett
         status = natsOptions_LoadCATrustedCertificates(options, settings->ca_file);
     if (status == NATS_OK && settings->cert_file)
         status = natsOptions_LoadCertificatesChain(options, settings->cert_file, settings->key_file);
-    /* A private CA without TLS would be a promise nobody keeps. */
-    if (status == NATS_OK && (settings->ca_file || settings->cert_file))
+    if (status == NATS_OK && wants_tls(settings))
         status = natsOptions_SetSecure(options, true);
     return status;
 }

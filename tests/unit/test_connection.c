@@ -227,6 +227,22 @@ FLEET_TEST(connection, trouble_while_connecting_names_refused_credentials, NEEDS
     return 0;
 }
 
+/* A password must not go over the wire in the clear because somebody in between leaves TLS out. */
+FLEET_TEST(connection, tls_url_is_no_mere_wish, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    CLEANUP(test_nats_free) struct test_nats *nats = NULL;
+    CLEANUP(nats_connection_free) struct nats_connection *connection = NULL;
+    CLEANUP(credentials_free) struct credentials *credentials = NULL;
+
+    TRY(test_nats_start(test, &nats, err));
+    TRY(credentials_user_password(TEST_DEVICE_USER, TEST_DEVICE_PASSWORD, &credentials, err));
+    cleanup_free char *url = text_format("tls://%s", strstr(test_nats_url(nats), "127.0.0.1"));
+    const char *const urls[] = {url, NULL};
+    struct nats_settings settings = {.urls = urls, .credentials = credentials};
+    CHECK_FAILS(nats_connection_open(&settings, &connection, err), nats_error_domain, NATS_SECURE_CONNECTION_WANTED);
+    return 0;
+}
+
 /** A server that greets and then says nothing, for ever. */
 struct mute_server {
     int listener;
