@@ -17,7 +17,7 @@
 #include "harness/capability_probe.h"
 
 #define REGISTRY_REMEDY "run scripts/setup"
-#define IMAGES_REMEDY "run scripts/setup"
+#define IMAGES_REMEDY   "run scripts/setup"
 
 const char *capability_name(enum capability capability)
 {

@@ -13,13 +13,20 @@
 #include "base/file.h"
 #include "harness/run.h"
 
+/* Somebody named the directory to use. */
+static bool is_chosen(void)
+{
+    const char *chosen = getenv("FLEET_E2E_RUNS");
+
+    return chosen && *chosen;
+}
+
 const char *runs_directory(void)
 {
     static char directory[PATH_MAX];
-    const char *chosen = getenv("FLEET_E2E_RUNS");
 
-    if (chosen && *chosen)
-        snprintf(directory, sizeof(directory), "%s", chosen);
+    if (is_chosen())
+        snprintf(directory, sizeof(directory), "%s", getenv("FLEET_E2E_RUNS"));
     else
         snprintf(directory, sizeof(directory), "/tmp/fleet-e2e-%u", geteuid());
     return directory;
@@ -61,14 +68,42 @@ static int lock_file(int fd, int operation)
     return 0;
 }
 
+/* Lock the directory that stands there now. Returns 1, 0 when it was removed meanwhile, -1 with errno. */
+static int lock_directory(const char *directory, int *ret)
+{
+    cleanup_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat status;
+
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    if (lock_file(fd, LOCK_EX) < 0 || fstat(fd, &status) < 0)
+        return -1;
+    if (status.st_nlink == 0)
+        return 0;
+    *ret = TAKE_FD(fd);
+    return 1;
+}
+
 int runs_lock(int *ret, struct error *err)
 {
-    cleanup_close int fd = open(runs_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int locked = 0;
 
-    if (fd < 0 || lock_file(fd, LOCK_EX) < 0)
-        return error_set_errno(err, errno, "locking", runs_directory());
-    *ret = TAKE_FD(fd);
+    while (locked == 0) {
+        if (runs_directory_ensure(err) < 0)
+            return -1;
+        locked = lock_directory(runs_directory(), ret);
+        if (locked < 0)
+            return error_set_errno(err, errno, "locking", runs_directory());
+    }
     return 0;
+}
+
+void runs_directory_tidy(void)
+{
+    cleanup_close int lock = -1;
+
+    if (!is_chosen() && lock_directory(runs_directory(), &lock) > 0)
+        (void)rmdir(runs_directory()); /* ENOTEMPTY: there are runs */
 }
 
 static int add_run(void *context, const char *name, struct error *err)

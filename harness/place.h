@@ -19,8 +19,10 @@
 bool run_id_is_valid(const char *id);
 /** Make runs_directory() (0700); refuse one that is a link, somebody else's or open to others. */
 MUST_CHECK int runs_directory_ensure(struct error *err);
-/** Lock the runs directory: runs come into being and are chosen for pruning under it. The caller closes *ret. */
+/** Make and lock the runs directory: runs come into being and are chosen for pruning under it. The caller closes *ret. */
 MUST_CHECK int runs_lock(int *ret, struct error *err);
+/** Remove the runs directory when it is empty and nobody chose it (FLEET_E2E_RUNS): the last one out leaves no trace. */
+void runs_directory_tidy(void);
 /** Ids of all runs there are. */
 MUST_CHECK int runs_list(struct text_list *ret, struct error *err);
 

@@ -180,8 +180,10 @@ static int conclude(const struct reaper *reaper, bool finished)
     }
     if (!finished)
         save_bundle(reaper);
-    if (undo_run(&place, deadline_in_ms(UNDO_MS), &err) == 0)
+    if (undo_run(&place, deadline_in_ms(UNDO_MS), &err) == 0) {
+        runs_directory_tidy();
         return EXIT_SUCCESS;
+    }
     log_failure("the run could not be undone", &err, LOG_TEXT("run", reaper->id));
     return EXIT_FAILURE;
 }

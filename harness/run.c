@@ -96,6 +96,14 @@ static void add_parents(struct journal *journal)
     }
 }
 
+/* The reaper works in another directory. Caller frees. */
+static char *absolute(const char *path)
+{
+    cleanup_free char *here = path && path[0] != '/' ? getcwd(NULL, 0) : NULL;
+
+    return here ? text_format("%s/%s", here, path) : text_copy(path);
+}
+
 static int describe_start(const struct run_options *options, bool keep, char **line, struct error *err)
 {
     cleanup_journal struct journal journal = {0};
@@ -103,7 +111,7 @@ static int describe_start(const struct run_options *options, bool keep, char **l
     if (process_identity_of(options->owner ? options->owner : getpid(), &journal.owner, err) < 0)
         return -1;
     journal.label = text_copy(options->label ? options->label : "-");
-    journal.bundle = text_copy(options->bundle);
+    journal.bundle = absolute(options->bundle);
     journal.keep = keep;
     if (options->follow_parents)
         add_parents(&journal);

@@ -2,7 +2,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/deadline.h"
 #include "base/file.h"
@@ -10,27 +12,40 @@
 #include "harness/undo.h"
 
 /* A run that could not be undone must not hold up every run after it; a person waits longer. */
-#define PRUNE_MS 3000
-#define DOWN_MS  30000
-#define WAIT_MS  20
+#define PRUNE_MS        3000
+#define DOWN_MS         30000
+#define WAIT_MS         20
+#define FAILED_LATELY_S 60
 
 static char *directory_of(const char *id)
 {
     return text_format("%s/%s", runs_directory(), id);
 }
 
+/* It could not be undone a moment ago: trying again and again would slow every run that starts. */
+static bool failed_lately(const char *directory)
+{
+    cleanup_free char *note = text_format("%s/" UNDO_FAILED_NOTE, directory);
+    struct stat status;
+
+    return stat(note, &status) == 0 && time(NULL) - status.st_mtime < FAILED_LATELY_S;
+}
+
 /*
- * Choose a run to undo by taking its reaper's place: nobody else can then. *ret is -1 when it is not to be undone.
+ * Choose a run to undo by taking its reaper's place: nobody else can then. *ret is -1 when it is not to be undone
+ * (now); `all`: kept ones, and those that could not be undone a moment ago, too.
  * A directory without a first event is what a reaper left that was killed while it began.
  */
-static int choose(const char *directory, bool kept_too, int *ret, struct error *err)
+static int choose(const char *directory, bool all, int *ret, struct error *err)
 {
     cleanup_journal struct journal journal = {0};
 
     *ret = -1;
     if (journal_read(directory, &journal, err) < 0)
         return -1;
-    if (journal.started && (process_identity_alive(&journal.owner) || (journal.keep && !kept_too)))
+    if (journal.started && (process_identity_alive(&journal.owner) || (journal.keep && !all)))
+        return 0;
+    if (!all && failed_lately(directory))
         return 0;
     if (reaper_lock(directory, ret, err) < 0) {
         if (!error_is(err, &system_error_domain, ENOENT))
@@ -47,7 +62,10 @@ static int undo_orphan(const char *id, int lock, int64_t milliseconds, struct er
     cleanup_free char *directory = directory_of(id);
     struct run_place place = {id, directory, -1};
 
-    return undo_run(&place, deadline_in_ms(milliseconds), err);
+    if (undo_run(&place, deadline_in_ms(milliseconds), err) < 0)
+        return -1;
+    runs_directory_tidy();
+    return 0;
 }
 
 static void keep_first(struct error *err, struct error *failure)

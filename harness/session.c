@@ -75,14 +75,14 @@ static const char *run_of(const cJSON *document)
     return directory ? directory : "";
 }
 
-/* A session of another ctest that was killed: its run is gone, or is going. */
+/* A session of another ctest that was killed: its run is gone, is going, or is kept for a person to look at. */
 static int run_is_there(const char *directory, bool *ret, struct error *err)
 {
     cleanup_journal struct journal journal = {0};
 
     if (journal_read(directory, &journal, err) < 0)
         return -1;
-    *ret = journal.started && (journal.keep || process_identity_alive(&journal.owner));
+    *ret = journal.started && process_identity_alive(&journal.owner);
     return 0;
 }
 

@@ -76,7 +76,7 @@ static int remove_group(const char *group)
     struct group_walk walk = {group, 0};
     cleanup_error struct error ignored = ERROR_INIT;
 
-    if (rmdir(group) == 0 || errno == ENOENT)
+    if (!file_exists(group) || rmdir(group) == 0 || errno == ENOENT) /* read-only hierarchies say EROFS first */
         return 0;
     kill_members(group);
     if (directory_each(group, visit_child, &walk, &ignored) < 0 && error_is(&ignored, &system_error_domain, ENOENT))

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "harness/journal.h"
 #include "harness/place.h"
 #include "harness/test.h"
 
@@ -249,5 +251,34 @@ FLEET_TEST(run, collects_logs_and_journal)
     cleanup_free char *secret = text_format("%s/logs/device-1/secret.toml", test->artefacts);
     CHECK(file_exists(copied) && file_exists(journal), "log or journal was not collected");
     CHECK(!file_exists(secret), "a file that is no log was collected");
+    return run_finish(TAKE_PTR(run), err);
+}
+
+/* A run whose owner and reaper are gone, with a resource that this version cannot undo. */
+static int leave_undoable(const char *id, char **directory, struct error *err)
+{
+    cleanup_journal struct journal journal = {.label = text_copy("unit"), .owner = {1, 1}};
+    CLEANUP(cJSON_Delete) cJSON *event = journal_start_event(&journal);
+    cleanup_free char *line = journal_line(event);
+
+    *directory = text_format("%s/%s", runs_directory(), id);
+    TRY(directory_create(*directory, 0700, err));
+    TRY(journal_create(*directory, line, err));
+    return journal_append_resource(*directory, "create", "quantum-link", "x", err);
+}
+
+FLEET_TEST(run, that_cannot_be_undone_does_not_slow_every_start)
+{
+    cleanup_free char *directory = NULL;
+    CLEANUP(run_release) struct run *run = NULL;
+    int undone = 0;
+
+    TRY(private_runs(test, err));
+    TRY(leave_undoable("fleet-e2e-0badcafe", &directory, err));
+    CHECK_FAILS(runs_prune(&undone, err), general_error_domain, GENERAL_UNSUPPORTED);
+    TRY(runs_prune(&undone, err)); /* not so soon again */
+    CHECK(undone == 0 && file_exists(directory), "it was undone after all");
+    CHECK_FAILS(runs_down("fleet-e2e-0badcafe", err), general_error_domain, GENERAL_UNSUPPORTED);
+    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
     return run_finish(TAKE_PTR(run), err);
 }
