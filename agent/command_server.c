@@ -99,8 +99,11 @@ static void answer_unknown(const struct request *request, const char *verb)
     char shown[SHOWN_VERB_MAX + 1];
     size_t size = 0;
 
-    for (; verb[size] && size < SHOWN_VERB_MAX; size++)
-        shown[size] = verb[size] > ' ' && verb[size] < 0x7f ? verb[size] : '?';
+    for (; verb[size] && size < SHOWN_VERB_MAX; size++) {
+        shown[size] = verb[size];
+        if (shown[size] <= ' ' || shown[size] >= 0x7f)
+            shown[size] = '?';
+    }
     shown[size] = '\0';
     cleanup_free char *message = text_format("unknown verb \"%s\"", shown);
     send_error(request, COMMAND_BAD_REQUEST, message);

@@ -217,6 +217,7 @@ static int need_image(const struct convergence *convergence, const char *image, 
         return -1;
     if (document)
         return 0;
+    converge_say(convergence, "pulling %s", image); /* podman's first words may be long in coming */
     return podman_pull(convergence->client, image, say_pull, &report, err);
 }
 

@@ -107,9 +107,9 @@ static void *run(void *context)
         bool ended = reconciler_collect(reconciler);
         if (ended || delivery.pass_wanted || pass_is_due(reconciler))
             reconciler_pass(reconciler);
-        reconciler_begin(reconciler);
-        /* podman is at work while the disk is */
+        /* Before podman is at work: what a pull writes would hold our fsync up, and with it every report. */
         reconciler_save(reconciler, delivery.commands);
+        reconciler_begin(reconciler);
         reconciler_report(reconciler);
         commands_free(TAKE_PTR(delivery.commands));
         reconciler_trim(reconciler);
