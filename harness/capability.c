@@ -6,12 +6,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mount_namespace.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "harness/capability_probe.h"
@@ -138,8 +138,7 @@ static int try_namespaces(void)
     pid_t child = fork();
 
     if (child == 0) {
-        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 || mount_namespace_isolate() < 0)
             _exit(errno);
         _exit(0);
     }
@@ -156,9 +155,9 @@ static void probe_namespaces(struct capability_report *ret)
 
     if (!refused)
         capability_set_found(ret, text_copy("mount, network, PID and cgroup namespaces"));
-    else if (refused == EINVAL) /* all that mount(2) has against "/" there; podman needs the same */
-        capability_set_gap(ret, text_copy("mounts cannot be made private: / is no mount point (a plain chroot)"),
-                           text_copy("bind-mount the chroot's directory on itself before entering it"));
+    else if (refused == EINVAL)
+        capability_set_gap(ret, text_copy("mounts cannot be made private: neither / nor /proc is a mount point"),
+                           text_copy("mount /proc, as every machine, container and chroot needs it"));
     else
         capability_set_gap(ret,
                            text_format("cannot make mount, network, PID and cgroup namespaces: %s", strerror(refused)),

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mount_namespace.h"
 #include "harness/capability_probe.h"
 
 #define OUTPUT_MAX (64u << 10)
@@ -50,7 +51,7 @@ static void loopback_up(void)
 
 static void make_private(void)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (mount_namespace_isolate() < 0)
         give_up("making mounts private");
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         give_up("mounting /proc");
@@ -166,7 +167,7 @@ static int try_overlay_mount(const char *options, const char *target)
     pid_t child = fork();
 
     if (child == 0) {
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        if (unshare(CLONE_NEWNS) < 0 || mount_namespace_isolate() < 0 ||
             mount("overlay", target, "overlay", 0, options) < 0)
             _exit(errno);
         _exit(0);
