@@ -2,7 +2,6 @@
 #include "agent/state_report.h"
 
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -38,7 +37,6 @@ void state_report_enter(struct state_report *report, enum deployment_phase phase
 
 void state_report_say(struct state_report *report, const char *message, int64_t now_ms)
 {
-    dprintf(2, "SAY %ld %s msg_ms=%ld\n", (long)now_ms, message ? message : "NULL", (long)report->message_ms);
     free(TAKE_PTR(report->later));
     if (text_equal(report->state.message, message))
         return;

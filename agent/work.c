@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <stdio.h>
 
 #include "agent/converge.h"
 #include "agent/podman_client.h"
@@ -31,7 +30,6 @@ static void note_progress(void *context, const char *text)
 {
     struct work *work = context;
 
-    dprintf(2, "PROGRESS %ld %s\n", (long)clock_monotonic_ms(), text);
     pthread_mutex_lock(&work->mutex);
     free(work->progress);
     work->progress = text_copy(text);
