@@ -105,6 +105,8 @@ static void *run(void *context)
     while (inbox_wait(reconciler->inbox, next_ms(reconciler), &delivery)) {
         reconciler_apply(reconciler, delivery.commands);
         bool ended = reconciler_collect(reconciler);
+        if (!ended) /* a pass can take long: podman lists nothing while it writes a layer */
+            reconciler_report(reconciler);
         if (ended || delivery.pass_wanted || pass_is_due(reconciler))
             reconciler_pass(reconciler);
         /* Before podman is at work: what a pull writes would hold our fsync up, and with it every report. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -134,6 +135,7 @@ FLEET_TEST(host_pull, pulled_from_a_registry_with_progress, .gate = "host",
     struct podman_host *podman = host_stack_podman(scenario.stack);
     TRY(registry_start(run, podman, err));
     TRY(push_image(run, podman, image, err));
+    sync(); /* else the agent's own fsync of the desired state waits for what was just pushed, longer than the pull */
     CLEANUP(score_free) struct score *score = scenario_hello_web(image, scenario.port);
     struct nats_connection *admin = host_stack_admin(scenario.stack);
     const char *device = host_agent_device(scenario.agent);
