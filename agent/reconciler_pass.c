@@ -96,7 +96,8 @@ void reconciler_pass(struct reconciler *reconciler)
         return;
     }
     if (podman_container_list(reconciler->client, reconciler->device_id, NULL, &observed, &err) < 0) {
-        begin_outage(reconciler, &err);
+        if (!error_is(&err, &http_error_domain, HTTP_STOPPED)) /* that is us, ending */
+            begin_outage(reconciler, &err);
     } else {
         end_outage(reconciler);
         judge(reconciler, &observed);
