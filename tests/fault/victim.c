@@ -50,6 +50,7 @@ int victim_start(struct test_context *test, const char *runs, const char *variab
     *ret = (struct victim){.tether = -1, .life = -1, .control = -1};
     if (test_run(test, &outer, err) < 0 || program_find("fleet-harness-victim", &program, err) < 0)
         return -1;
+    ret->outer = outer;
     ret->directory = text_format("%s/victim-%d", run_directory(outer), ++count);
     ret->runs = text_copy(runs);
     /* Should this test be killed itself: its reaper kills the victim, whose reaper does the rest. */
@@ -80,7 +81,9 @@ static int learn_run(struct victim *victim, const char *id, struct error *err)
     if (journal_read(victim->run_directory, &journal, err) < 0)
         return -1;
     victim->reaper = journal.reaper;
-    return 0;
+    /* Some victims' groups are left by nobody's fault but this test's, should it fail half-way. */
+    cleanup_free char *group = text_format("%s-victim", id);
+    return run_journal(victim->outer, RESOURCE_CGROUP, group, err);
 }
 
 /* A line "step name run-id" that has arrived; NULL: none yet. Caller frees the step's name. */

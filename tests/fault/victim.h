@@ -11,9 +11,10 @@
 #include "harness/test.h"
 
 struct victim {
-    char *directory; /**< of this victim: FIFOs, log */
-    char *runs;      /**< its FLEET_E2E_RUNS */
-    char *id;        /**< of its run; NULL before that */
+    struct run *outer; /**< this test's; borrowed */
+    char *directory;   /**< of this victim: FIFOs, log */
+    char *runs;        /**< its FLEET_E2E_RUNS */
+    char *id;          /**< of its run; NULL before that */
     char *run_directory;
     struct process_identity reaper;
     struct process *process;
