@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <string.h>
 
 #include "tests/host/scenario.h"
@@ -69,7 +70,12 @@ static int replace_by_hand(struct scenario *scenario, const char *id, const char
     if (option)
         text_list_format(&arguments, "%s=%s", option, value);
     text_list_add(&arguments, image);
-    TRY(podman_host_cli(host_stack_podman(scenario->stack), (const char *const *)arguments.items, changed_id, err));
+    /* podman removes the old one first, which a running agent would answer with a new one of that name. */
+    kill(host_agent_pid(scenario->agent), SIGSTOP);
+    int result =
+        podman_host_cli(host_stack_podman(scenario->stack), (const char *const *)arguments.items, changed_id, err);
+    kill(host_agent_pid(scenario->agent), SIGCONT);
+    TRY(result);
     (*changed_id)[strcspn(*changed_id, "\n")] = '\0';
     return 0;
 }
