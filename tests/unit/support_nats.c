@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

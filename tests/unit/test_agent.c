@@ -18,7 +18,7 @@
 #include "harness/program.h"
 #include "messaging/kv.h"
 #include "operator/commands_client.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 15000
 #define DEVICE  "pi-01"

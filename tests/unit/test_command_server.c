@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/commands.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 5000
 

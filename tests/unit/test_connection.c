@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 #include "messaging/handshake.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 10000
 

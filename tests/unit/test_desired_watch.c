@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/names.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 10000
 
