@@ -24,7 +24,7 @@ static int kill_one(struct run *run, int number, int64_t delay_ms, struct victim
     return 0;
 }
 
-FLEET_TEST(fault_bring_up, killed_at_every_moment_leaves_nothing, .gate = "host",
+FLEET_TEST(bring_up_killed, leaves_nothing_at_any_moment, .gate = "host",
            NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
 {
     struct run *run = NULL;
