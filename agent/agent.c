@@ -28,8 +28,9 @@
 #define CHECK_INTERVALS   10  /* reconcile intervals between two checks of the watch */
 #define CHECK_MIN_MS      1000
 #define TROUBLE_REPEAT_MS 600000 /* the same trouble is logged again after this */
-#define STALLED_INTERVALS 3      /* reconcile intervals without a pass, after which the watchdog is left alone */
-#define STALLED_MIN_MS    60000
+#define STALLED_INTERVALS                                                                                              \
+    3 /* reconcile intervals without a sign of the reconciler, after which the watchdog is left alone */
+#define STALLED_MIN_MS 60000
 
 struct agent {
     const struct agent_config *config;
@@ -354,7 +355,7 @@ static uint64_t progress(void *context)
 {
     struct agent *agent = context;
 
-    return reconciler_passes(agent->reconciler);
+    return reconciler_turns(agent->reconciler);
 }
 
 static int loop(struct agent *agent, struct error *err)

@@ -103,6 +103,7 @@ static void *run(void *context)
     struct delivery delivery = {0};
 
     while (inbox_wait(reconciler->inbox, next_ms(reconciler), &delivery)) {
+        atomic_fetch_add(&reconciler->turns, 1);
         reconciler_apply(reconciler, delivery.commands);
         bool ended = reconciler_collect(reconciler);
         if (!ended) /* a pass can take long: podman lists nothing while it writes a layer */
@@ -230,6 +231,11 @@ void reconciler_report_all(struct reconciler *reconciler)
 void reconciler_wake(struct reconciler *reconciler)
 {
     inbox_want_pass(reconciler->inbox, 0);
+}
+
+uint64_t reconciler_turns(struct reconciler *reconciler)
+{
+    return atomic_load(&reconciler->turns);
 }
 
 uint64_t reconciler_passes(struct reconciler *reconciler)

@@ -34,6 +34,7 @@ struct reconciler {
     struct podman_events *events; /**< NULL: runtime disabled */
     struct thread thread;
     atomic_uint_least64_t passes;
+    atomic_uint_least64_t turns; /* of the worker, whether podman answers or not */
 
     /* What follows is the worker thread's. */
     struct desired_store *store;
