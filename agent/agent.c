@@ -24,7 +24,7 @@
 
 #define FIRST_CONNECT_MS  100 /* the head start commands get over everything else */
 #define DRAIN_MS          300 /* for last states, when told to end */
-#define END_MS            900 /* after which nothing is waited for any more */
+#define END_MS            700 /* after which nothing is waited for any more */
 #define CHECK_INTERVALS   10  /* reconcile intervals between two checks of the watch */
 #define CHECK_MIN_MS      1000
 #define TROUBLE_REPEAT_MS 600000 /* the same trouble is logged again after this */
