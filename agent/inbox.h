@@ -29,7 +29,6 @@ struct command {
     uint64_t revision;
     char *data; /**< terminated */
     size_t size;
-    bool save;     /**< what it changed is to be put on disk */
     char *refusal; /**< why the value cannot even be looked at; NULL: it can */
     struct text_list names;
     char *service;

@@ -184,7 +184,6 @@ static int ask(void *context, struct text_buffer *state, struct error *err)
     pthread_mutex_lock(&reported->mutex);
     const struct history *history = history_of(reported, expectation->deployment);
     bool met = is_met(expectation, history);
-    text_buffer_clear(state);
     text_buffer_format(state, "%s about revision %" PRIu64 ", message \"%s\", error \"%s\"",
                        text_buffer_text(&history->phases), history->revision, history->message ? history->message : "",
                        history->error ? history->error : "");
@@ -238,6 +237,31 @@ int reported_wait_removed(struct reported *reported, const char *deployment, str
     return wait_for(&expectation, "removed", err);
 }
 
+struct runtime_expectation {
+    struct reported *reported;
+    const char *runtime;
+};
+
+static int ask_runtime(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct runtime_expectation *expectation = context;
+    struct reported *reported = expectation->reported;
+
+    (void)err;
+    pthread_mutex_lock(&reported->mutex);
+    bool met = text_equal(reported->runtime, expectation->runtime);
+    text_buffer_add(state, reported->runtime ? reported->runtime : "nothing");
+    pthread_mutex_unlock(&reported->mutex);
+    return met;
+}
+
+int reported_wait_runtime(struct reported *reported, const char *runtime, struct error *err)
+{
+    struct runtime_expectation expectation = {reported, runtime};
+
+    return wait_until("the runtime to be seen", ask_runtime, &expectation, NULL, deadline_in_ms(WAIT_MS), err);
+}
+
 struct pass_expectation {
     struct reconciler *reconciler;
     uint64_t passes;
@@ -249,7 +273,6 @@ static int ask_passes(void *context, struct text_buffer *state, struct error *er
     uint64_t passes = reconciler_passes(expectation->reconciler);
 
     (void)err;
-    text_buffer_clear(state);
     text_buffer_format(state, "%" PRIu64 " passes", passes);
     return passes >= expectation->passes;
 }
@@ -305,12 +328,4 @@ char *reported_id(struct reported *reported, const char *deployment, const char 
     }
     pthread_mutex_unlock(&reported->mutex);
     return id ? id : text_copy("");
-}
-
-char *reported_runtime(struct reported *reported)
-{
-    pthread_mutex_lock(&reported->mutex);
-    char *copy = text_copy(reported->runtime ? reported->runtime : "");
-    pthread_mutex_unlock(&reported->mutex);
-    return copy;
 }

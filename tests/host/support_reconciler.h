@@ -28,6 +28,8 @@ MUST_CHECK int reported_wait_more(struct reported *reported, const char *deploym
 /** Wait until it is Running and another container than `id` serves the service. */
 MUST_CHECK int reported_wait_replaced(struct reported *reported, const char *deployment, const char *service,
                                       const char *id, struct error *err);
+/** Wait until runtime_seen has said so. */
+MUST_CHECK int reported_wait_runtime(struct reported *reported, const char *runtime, struct error *err);
 /** Wait until it was reported removed. */
 MUST_CHECK int reported_wait_removed(struct reported *reported, const char *deployment, struct error *err);
 /** Wait until the reconciler has done `passes` more passes, waking it for each. */
@@ -41,8 +43,6 @@ char *reported_history(struct reported *reported, const char *deployment);
 char *reported_error(struct reported *reported, const char *deployment);
 /** Id of the container the last report has for `service`; "" if none. Caller frees. */
 char *reported_id(struct reported *reported, const char *deployment, const char *service);
-/** What runtime_seen said, "" if nothing. Caller frees. */
-char *reported_runtime(struct reported *reported);
 
 /* A reconciler with a podman of its own */
 
