@@ -5,10 +5,11 @@
 
 /**
  * Call first in a mount namespace just made (unshare(2) or clone(2) with CLONE_NEWNS): from here on no mount made in it
- * is seen outside, nor the other way round, and "/" is a mount point, which pivot_root(2) asks of whoever starts a
- * container. In a chroot into a plain directory it is none; there the calling process ends up in a copy of the same
- * tree, with the same files under the same names, its working directory "/". That takes a mount point to keep the copy at: /proc must be one.
+ * is seen outside, nor the other way round, and what is "/" for the calling process is the root of the whole namespace.
+ * In a chroot it is not: there nobody can start a container properly, for pivot_root(2) asks for a mount point, and who
+ * enters the namespace of a container later (podman exec) would find the tree outside the chroot. The working directory
+ * becomes "/".
  * Only async-signal-safe calls: for children of programs with threads too.
- * Returns 0, or -1 with errno (EINVAL: neither "/" nor /proc is a mount point).
+ * Returns 0, or -1 with errno.
  */
 MUST_CHECK int mount_namespace_isolate(void);

@@ -155,9 +155,6 @@ static void probe_namespaces(struct capability_report *ret)
 
     if (!refused)
         capability_set_found(ret, text_copy("mount, network, PID and cgroup namespaces"));
-    else if (refused == EINVAL)
-        capability_set_gap(ret, text_copy("mounts cannot be made private: neither / nor /proc is a mount point"),
-                           text_copy("mount /proc, as every machine, container and chroot needs it"));
     else
         capability_set_gap(ret,
                            text_format("cannot make mount, network, PID and cgroup namespaces: %s", strerror(refused)),

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +31,21 @@ static int run_in_child(int (*steps)(const char *directory), const char *directo
     return 0;
 }
 
+/* Enter our own mount namespace as podman exec enters that of a container: "/" must still be what it was. */
+static int enter_again(void)
+{
+    struct stat before;
+    struct stat after;
+    cleanup_close int self = pidfd_open(getpid(), 0);
+
+    if (self < 0 || stat("/", &before) < 0 || setns(self, CLONE_NEWNS) < 0 || stat("/", &after) < 0)
+        return -1;
+    if (before.st_dev == after.st_dev && before.st_ino == after.st_ino)
+        return 0;
+    errno = EXDEV;
+    return -1;
+}
+
 /* What a container runtime does with a directory that is to be "/": bind it to itself, and let the old root go. */
 static int pivot_into(const char *directory)
 {
@@ -40,9 +57,9 @@ static int pivot_into(const char *directory)
 
 static int isolate_and_pivot(const char *directory)
 {
-    if (unshare(CLONE_NEWNS) < 0 || mount_namespace_isolate() < 0)
+    if (unshare(CLONE_NEWNS) < 0 || mount_namespace_isolate() < 0 || enter_again() < 0 || pivot_into(directory) < 0)
         return -1;
-    return pivot_into(directory);
+    return enter_again();
 }
 
 /* Mounts spread to whoever shares them, as systemd sets it up, and "/" is a directory of some mount. */
@@ -97,6 +114,14 @@ static int pivot_inside_plain_chroot(const char *directory)
     return isolate_and_pivot("/inner");
 }
 
+static int pivot_inside_chroot_to_mount_point(const char *directory)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount_namespace_isolate() < 0 ||
+        mount(directory, directory, NULL, MS_BIND, NULL) < 0 || chroot(directory) < 0)
+        return -1;
+    return isolate_and_pivot("/inner");
+}
+
 /* A directory fit to be chrooted into; the caller frees. */
 static int make_root(struct test_context *test, char **ret, struct error *err)
 {
@@ -110,22 +135,28 @@ static int make_root(struct test_context *test, char **ret, struct error *err)
     return 0;
 }
 
-FLEET_TEST(mount_namespace, lets_a_container_runtime_change_the_root, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+FLEET_TEST(mount_namespace, fits_container_runtimes, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
 {
     cleanup_free char *root = NULL;
 
     TRY(make_root(test, &root, err));
-    TRY(run_in_child(isolate_and_pivot, root, err));
-    return 0;
+    return run_in_child(isolate_and_pivot, root, err);
 }
 
-FLEET_TEST(mount_namespace, lets_it_in_a_plain_chroot_too, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+FLEET_TEST(mount_namespace, fits_them_in_a_plain_chroot, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
 {
     cleanup_free char *root = NULL;
 
     TRY(make_root(test, &root, err));
-    TRY(run_in_child(pivot_inside_plain_chroot, root, err));
-    return 0;
+    return run_in_child(pivot_inside_plain_chroot, root, err);
+}
+
+FLEET_TEST(mount_namespace, fits_them_in_a_chroot_to_a_mount_point, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+{
+    cleanup_free char *root = NULL;
+
+    TRY(make_root(test, &root, err));
+    return run_in_child(pivot_inside_chroot_to_mount_point, root, err);
 }
 
 FLEET_TEST(mount_namespace, keeps_mounts_from_the_world_outside, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
@@ -133,6 +164,5 @@ FLEET_TEST(mount_namespace, keeps_mounts_from_the_world_outside, NEEDS(CAPABILIT
     cleanup_free char *root = NULL;
 
     TRY(make_root(test, &root, err));
-    TRY(run_in_child(mount_inside_plain_chroot, root, err));
-    return 0;
+    return run_in_child(mount_inside_plain_chroot, root, err);
 }
