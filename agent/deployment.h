@@ -62,6 +62,7 @@ struct deployment {
     struct state_report report;
 };
 
+/** One of which nothing is wanted or known yet. Never NULL. */
 struct deployment *deployment_new(const char *name);
 void deployment_free(struct deployment *deployment);
 

@@ -40,6 +40,7 @@ struct command *command_new(enum command_kind kind, const char *deployment);
 void commands_free(struct command *first);
 
 struct inbox;
+/** An empty one. Never NULL. */
 struct inbox *inbox_new(void);
 void inbox_free(struct inbox *inbox);
 /** Add a command; the inbox then owns it. */

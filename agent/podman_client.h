@@ -35,6 +35,7 @@ enum podman_error {
 };
 
 struct podman_client;
+/** Connects at the first call. Errors: general/GENERAL_INVALID (a path too long for a socket). */
 MUST_CHECK int podman_client_new(const char *socket, struct podman_client **ret, struct error *err);
 void podman_client_free(struct podman_client *client);
 DEFINE_CLEANUP(struct podman_client *, podman_client_free)
@@ -51,6 +52,7 @@ int podman_refusal(const struct http_reply *reply, const char *operation, const 
 MUST_CHECK int podman_get_json(struct podman_client *client, const char *operation, const char *subject,
                                const char *path, cJSON **ret, struct error *err);
 
+/** Does it answer at all? */
 MUST_CHECK int podman_ping(struct podman_client *client, struct error *err);
 /** "4.3.1". Takes podman a third of a second (it runs conmon and the OCI runtime). Caller frees *ret. */
 MUST_CHECK int podman_version(struct podman_client *client, char **ret, struct error *err);

@@ -61,8 +61,8 @@ static void split(const char *words, struct text_list *ret)
     while (*words) {
         size_t size = strcspn(words, " ");
         char *word = text_copy_n(words, size);
-        for (char *at = word; *at; at++)
-            *at = *at == '~' ? ' ' : *at;
+        for (char *at = strchr(word, '~'); at; at = strchr(at, '~'))
+            *at = ' ';
         text_list_take(ret, word);
         words += size + strspn(words + size, " ");
     }

@@ -81,8 +81,7 @@ FLEET_TEST(desired_store, sets_what_is_corrupt_aside)
     static const char *const corrupt[] = {
         "",
         "{\"revision\":7,\"desired\":{\"type\":",
-        "\x7f"
-        "ELF",
+        "\177ELF",
         "[]",
         "{\"desired\":{}}",
         "{\"revision\":7}",
