@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 struct reported;
+/** Nothing reported yet. Never NULL. */
 struct reported *reported_new(void);
 /** After the reconciler. NULL is fine. */
 void reported_free(struct reported *reported);
@@ -57,6 +58,7 @@ struct scene {
 };
 #define SCENE_DEVICE "pi-01"
 
+/** Bring up podman and start a reconciler in the run of the test. */
 MUST_CHECK int scene_open(struct test_context *test, struct scene *scene, struct error *err);
 void scene_close(struct scene *scene);
 /** The agent ends, and (later) starts anew on the same store. */
