@@ -80,6 +80,19 @@ static int replace_by_hand(struct scenario *scenario, const char *id, const char
     return 0;
 }
 
+/** The agent stands still meanwhile: else it may be the first to make a container of that name again. */
+static int replace_unseen(struct scenario *scenario, const char *id, const char *option, const char *value,
+                          const char *image, char **changed_id, struct error *err)
+{
+    pid_t agent = host_agent_pid(scenario->agent);
+
+    if (kill(agent, SIGSTOP) < 0)
+        return error_set_errno(err, errno, "stopping", host_agent_device(scenario->agent));
+    int result = replace_by_hand(scenario, id, option, value, image, changed_id, err);
+    kill(agent, SIGCONT);
+    return result;
+}
+
 static int expect_change_undone(struct test_context *test, const char *option, const char *value, const char *image,
                                 struct error *err)
 {
@@ -89,7 +102,7 @@ static int expect_change_undone(struct test_context *test, const char *option, c
     cleanup_free char *new_id = NULL;
 
     TRY(running_workload(test, &scenario, &id, err));
-    TRY(replace_by_hand(&scenario, id, option, value, image, &changed_id, err));
+    TRY(replace_unseen(&scenario, id, option, value, image, &changed_id, err));
     TRY(scenario_wait_container(&scenario, changed_id, &new_id, err));
     CHECK(!text_equal(new_id, id), "an id came back from the dead");
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
