@@ -91,22 +91,10 @@ const char *nats_connect_address(const struct fleet_nats_score *score)
     return score->listen_address && !any ? score->listen_address : LOOPBACK;
 }
 
-/** A double-quoted string of nats-server's configuration language, where only '"' and '\' need an escape. */
-static void add_quoted(struct text_buffer *text, const char *value)
-{
-    text_buffer_add(text, "\"");
-    for (const char *at = value; *at; at++) {
-        if (*at == '"' || *at == '\\')
-            text_buffer_add(text, "\\");
-        text_buffer_append(text, at, 1);
-    }
-    text_buffer_add(text, "\"");
-}
-
 static void add_member(struct text_buffer *text, const char *before, const char *value, const char *after)
 {
     text_buffer_add(text, before);
-    add_quoted(text, value);
+    text_buffer_quote(text, value);
     text_buffer_add(text, after);
 }
 

@@ -81,15 +81,6 @@ static char *find_server(char **version, struct text_list *gaps)
     return NULL;
 }
 
-static char *join(const struct text_list *list, const char *separator)
-{
-    struct text_buffer text = {0};
-
-    for (size_t i = 0; i < list->count; i++)
-        text_buffer_format(&text, "%s%s", i ? separator : "", list->items[i]);
-    return text_buffer_take(&text);
-}
-
 int nats_server_find(char **ret, struct error *err)
 {
     cleanup_text_list struct text_list gaps = {0};
@@ -97,7 +88,7 @@ int nats_server_find(char **ret, struct error *err)
     char *path = find_server(&version, &gaps);
 
     if (!path) {
-        cleanup_free char *why = join(&gaps, ", ");
+        cleanup_free char *why = text_list_join(&gaps, ", ");
         return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding", "nats-server", "%s; " REMEDY, why);
     }
     *ret = path;
@@ -113,5 +104,5 @@ void probe_nats_server(struct capability_report *ret)
     if (path)
         capability_set_found(ret, text_format("nats-server %s (%s)", version, path));
     else
-        capability_set_gap(ret, join(&gaps, ", "), text_copy(REMEDY));
+        capability_set_gap(ret, text_list_join(&gaps, ", "), text_copy(REMEDY));
 }

@@ -170,18 +170,16 @@ static bool try_runtime(struct podman_answer *answer, const char *directory, con
 static void choose_runtime(struct podman_answer *answer)
 {
     cleanup_free char *directory = text_format("%s/podman-probe", cache_directory());
-    struct text_buffer refused = {0};
 
     clean_probe(directory);
     for (size_t i = 0; i < PODMAN_RUNTIMES && !answer->runtime; i++) {
         if (try_runtime(answer, directory, podman_runtimes[i]))
             return;
     }
-    for (size_t i = 0; i < answer->refusals.count; i++)
-        text_buffer_format(&refused, "%s%s", i ? "; " : "", answer->refusals.items[i]);
-    if (!refused.size)
-        text_buffer_add(&refused, "neither crun nor runc is installed");
-    set_gap(answer, text_buffer_take(&refused), answer->refusals.count ? "see what the runtime says; " REMEDY : REMEDY);
+    if (answer->refusals.count)
+        set_gap(answer, text_list_join(&answer->refusals, "; "), "see what the runtime says; " REMEDY);
+    else
+        set_gap(answer, text_copy("neither crun nor runc is installed"), REMEDY);
 }
 
 /* Containers are kept where runs are. */
