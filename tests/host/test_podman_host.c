@@ -251,7 +251,6 @@ static int enough_events(void *context, struct text_buffer *state, struct error 
     size_t count = podman_recorder_count(events->recorder, events->device);
 
     (void)err;
-    text_buffer_clear(state);
     text_buffer_format(state, "%zu events", count);
     return count >= events->wanted;
 }

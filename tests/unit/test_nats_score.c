@@ -212,7 +212,6 @@ static int key_arrived(void *context, struct text_buffer *state, struct error *e
     kvEntry *entry = NULL;
     natsStatus status = kvWatcher_Next(&entry, watched->watcher, 100);
 
-    text_buffer_clear(state);
     text_buffer_add(state, natsStatus_GetText(status));
     if (status != NATS_OK && status != NATS_TIMEOUT)
         return error_set_nats(err, status, "watching", "desired-state");
