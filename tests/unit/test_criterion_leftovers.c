@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "harness/criterion_sockets.h"
+#include "harness/criterion_leftovers.h"
 #include "harness/test.h"
 
 static void socket_path(pid_t pid, struct sockaddr_un *ret)
@@ -40,7 +40,7 @@ static int dead_process(pid_t *ret, struct error *err)
     return 0;
 }
 
-FLEET_TEST(criterion_sockets, only_those_of_the_dead_go)
+FLEET_TEST(criterion_leftovers, only_sockets_of_the_dead_go)
 {
     struct sockaddr_un dead;
     struct sockaddr_un living;
@@ -49,7 +49,7 @@ FLEET_TEST(criterion_sockets, only_those_of_the_dead_go)
     TRY(dead_process(&pid, err));
     TRY(leave_socket(pid, &dead, err));
     TRY(leave_socket(getpid(), &living, err));
-    criterion_sockets_prune();
+    criterion_leftovers_prune();
     bool dead_is_left = file_exists(dead.sun_path);
     bool living_is_left = file_exists(living.sun_path);
     unlink(dead.sun_path);
@@ -59,7 +59,21 @@ FLEET_TEST(criterion_sockets, only_those_of_the_dead_go)
     return 0;
 }
 
-FLEET_TEST(criterion_sockets, what_is_no_socket_stays)
+FLEET_TEST(criterion_leftovers, shared_memory_of_the_dead_goes)
+{
+    pid_t pid;
+
+    TRY(dead_process(&pid, err));
+    cleanup_free char *dead = text_format("/dev/shm/bxfi_%d", (int)pid);
+    TRY(file_write_atomic(dead, "", 0, 0600, err));
+    criterion_leftovers_prune();
+    bool dead_is_left = file_exists(dead);
+    unlink(dead);
+    CHECK(!dead_is_left, "the shared memory of a dead process stays");
+    return 0;
+}
+
+FLEET_TEST(criterion_leftovers, what_is_no_socket_stays)
 {
     struct sockaddr_un address;
     pid_t pid;
@@ -67,7 +81,7 @@ FLEET_TEST(criterion_sockets, what_is_no_socket_stays)
     TRY(dead_process(&pid, err));
     socket_path(pid, &address);
     TRY(file_write_atomic(address.sun_path, "", 0, 0600, err));
-    criterion_sockets_prune();
+    criterion_leftovers_prune();
     bool is_left = file_exists(address.sun_path);
     unlink(address.sun_path);
     CHECK(is_left, "a file was taken for a socket");
