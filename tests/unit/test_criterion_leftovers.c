@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "harness/criterion_leftovers.h"
 #include "harness/test.h"
 
