@@ -7,6 +7,7 @@
 #include "agent/container_match.h"
 #include "agent/init_containers.h"
 #include "agent/podman_pull.h"
+#include "agent/removal.h"
 #include "agent/service_watch.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -251,21 +252,23 @@ static int note_failure(struct plan *plan, struct error *err)
     return over ? -1 : 0;
 }
 
-static int remove_one(const struct plan *plan, const struct observed_container *observed, struct error *err)
-{
-    converge_say(plan->convergence, "removing %s", observed->name);
-    return podman_container_remove(plan->convergence->client, observed->id, STOP_GRACE_S, err);
-}
-
 /** Containers of the deployment that no service of it is served by. */
 static int remove_obsolete(struct plan *plan)
 {
+    cleanup_free const struct observed_container **obsolete =
+        NEW_ARRAY(const struct observed_container *, plan->observed.count);
+    struct error err = ERROR_INIT;
+    size_t count = 0;
+
     for (size_t i = 0; i < plan->observed.count; i++) {
-        struct error err = ERROR_INIT;
-        if (!plan->taken[i] && remove_one(plan, &plan->observed.items[i], &err) < 0 && note_failure(plan, &err) < 0)
-            return -1;
+        if (plan->taken[i])
+            continue;
+        obsolete[count++] = &plan->observed.items[i];
+        converge_say(plan->convergence, "removing %s", plan->observed.items[i].name);
     }
-    return 0;
+    if (count == 0 || containers_remove(plan->convergence->client, obsolete, count, STOP_GRACE_S, &err) == 0)
+        return 0;
+    return note_failure(plan, &err);
 }
 
 static int make_service(const struct plan *plan, size_t index, struct error *err)

@@ -41,6 +41,9 @@ void podman_client_free(struct podman_client *client);
 DEFINE_CLEANUP(struct podman_client *, podman_client_free)
 /** End the call that runs in another thread, and all that follow, with HTTP_STOPPED. Thread-safe. */
 void podman_client_cancel(struct podman_client *client);
+bool podman_client_is_cancelled(const struct podman_client *client);
+/** The socket it talks to. Borrowed. */
+const char *podman_client_socket(const struct podman_client *client);
 /** A streamed exchange without a deadline (idle_ms may bound it); see http_exchange. */
 MUST_CHECK int podman_stream(struct podman_client *client, const char *operation, const char *subject,
                              const struct http_request *request, struct http_reply *ret, struct error *err);

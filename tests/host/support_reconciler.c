@@ -145,6 +145,7 @@ struct expectation {
     enum deployment_phase phase;
     uint64_t revision;
     const char *error;   /* NULL: not waited for */
+    const char *message; /* NULL: not waited for */
     size_t more_than;    /* reports; 0: not waited for */
     const char *service; /* NULL: not waited for, else to be served by another container than `id` */
     const char *id;
@@ -166,6 +167,8 @@ static bool is_met(const struct expectation *expectation, const struct history *
         return history->count > expectation->more_than;
     if (expectation->service)
         return is_replaced(expectation, history);
+    if (expectation->message)
+        return history->message && strstr(history->message, expectation->message);
     if (expectation->error)
         return history->error && strstr(history->error, expectation->error);
     return history->count > 0 && !history->removed && history->phase == expectation->phase &&
@@ -211,6 +214,13 @@ int reported_wait(struct reported *reported, const char *deployment, enum deploy
 int reported_wait_error(struct reported *reported, const char *deployment, const char *text, struct error *err)
 {
     struct expectation expectation = {.reported = reported, .deployment = deployment, .error = text};
+
+    return wait_for(&expectation, text, err);
+}
+
+int reported_wait_message(struct reported *reported, const char *deployment, const char *text, struct error *err)
+{
+    struct expectation expectation = {.reported = reported, .deployment = deployment, .message = text};
 
     return wait_for(&expectation, text, err);
 }

@@ -24,6 +24,9 @@ MUST_CHECK int reported_wait(struct reported *reported, const char *deployment, 
 /** Wait until its error (in any phase) contains `text`. */
 MUST_CHECK int reported_wait_error(struct reported *reported, const char *deployment, const char *text,
                                    struct error *err);
+/** Wait until its message contains `text`. */
+MUST_CHECK int reported_wait_message(struct reported *reported, const char *deployment, const char *text,
+                                     struct error *err);
 /** Wait until there are more than `count` reports. */
 MUST_CHECK int reported_wait_more(struct reported *reported, const char *deployment, size_t count, struct error *err);
 /** Wait until it is Running and another container than `id` serves the service. */

@@ -523,3 +523,44 @@ FLEET_TEST(reconciler, podmans_service_may_die_and_come_back, .gate = "host", NE
     CHECK(strcmp(after, before) != 0, "the same id came back");
     return 0;
 }
+
+#define STUBBORN                                                                                                       \
+    "\"image\":\"" IMAGE_HELLO_WEB_V1 "\",\"args\":[\"sh\",\"-c\",\"trap '' TERM; while :; do sleep 1; done\"]"
+
+static void put_stubborn(struct scene *scene)
+{
+    scene_put(scene, "a", 1, "{\"services\":[{\"name\":\"one\"," STUBBORN "},{\"name\":\"two\"," STUBBORN "}]}");
+}
+
+FLEET_TEST(reconciler, stubborn_services_are_stopped_side_by_side, .gate = "host", NEEDS_PODMAN)
+{
+    cleanup_scene struct scene scene = {0};
+
+    TRY(scene_open(test, &scene, err));
+    put_stubborn(&scene);
+    TRY(reported_wait(scene.reported, "a", PHASE_RUNNING, 1, err));
+    int64_t begin_ms = clock_monotonic_ms();
+    reconciler_delete(scene.reconciler, "a");
+    TRY(reported_wait_removed(scene.reported, "a", err));
+    int64_t took_ms = clock_monotonic_ms() - begin_ms;
+    CHECK(took_ms > 9000 && took_ms < 19000, "two grace periods of 10 s took %" PRId64 " ms", took_ms);
+    return expect_containers(&scene, "", err);
+}
+
+FLEET_TEST(reconciler, a_removal_is_taken_up_again, .gate = "host", NEEDS_PODMAN)
+{
+    cleanup_scene struct scene scene = {0};
+
+    TRY(scene_open(test, &scene, err));
+    put_stubborn(&scene);
+    TRY(reported_wait(scene.reported, "a", PHASE_RUNNING, 1, err));
+    reconciler_delete(scene.reconciler, "a");
+    TRY(reported_wait_message(scene.reported, "a", "removing fleet.a.", err));
+    int64_t begin_ms = clock_monotonic_ms();
+    scene_stop(&scene);
+    int64_t took_ms = clock_monotonic_ms() - begin_ms;
+    CHECK(took_ms < 500, "the agent took %" PRId64 " ms to end", took_ms);
+    TRY(scene_start(&scene, err));
+    TRY(reported_wait_removed(scene.reported, "a", err));
+    return expect_containers(&scene, "", err);
+}
