@@ -136,21 +136,14 @@ static void wait_for_change(struct nats_connection *connection, int64_t at_ms)
         pthread_cond_timedwait(&connection->changed, &connection->mutex, &until);
 }
 
-/** Set whether it is up. Returns whether that is news for the owner. Called with both mutexes held. */
-static bool set_up(struct nats_connection *connection, bool up)
-{
-    bool news = !connection->stopping && connection->is_up != up;
-
-    connection->is_up = up;
-    return news && connection->settings.on_change;
-}
-
+/** Tell the owner whether it is up, if that is news. Called with the callback mutex held. */
 static void tell_change(struct nats_connection *connection, bool up)
 {
     pthread_mutex_lock(&connection->mutex);
-    bool news = set_up(connection, up);
+    bool news = !connection->stopping && connection->is_up != up;
+    connection->is_up = up;
     pthread_mutex_unlock(&connection->mutex);
-    if (news)
+    if (news && connection->settings.on_change)
         connection->settings.on_change(connection->settings.context, up);
 }
 

@@ -16,8 +16,6 @@ static const char *kv_code_name(int code)
     switch ((enum kv_error)code) {
     case KV_NOT_FOUND:
         return "not-found";
-    case KV_CONFLICT:
-        return "conflict";
     case KV_UNAVAILABLE:
         return "unavailable";
     }
