@@ -63,6 +63,19 @@ static bool has_label(const cJSON *container, const char *label, const char *val
     return text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, label)), value);
 }
 
+/**
+ * podman's storage knows the name, podman itself does not: it was killed, or lost power, while it made a container of
+ * that name. Nothing has run in it, and nothing but its name is left to know it by.
+ */
+static int remove_unfinished(const struct convergence *convergence, const char *name, const struct error *refusal,
+                             struct error *err)
+{
+    if (podman_container_remove(convergence->client, name, 0, err) < 0)
+        return -1;
+    return error_set(err, &podman_error_domain, PODMAN_STALE, "creating container", name, "%s",
+                     error_root_detail(refusal));
+}
+
 /** Somebody has the name we want: one of ours that came up meanwhile, or a stranger, who keeps it. */
 static int explain_conflict(const struct convergence *convergence, const char *name, struct error *err)
 {
@@ -73,9 +86,8 @@ static int explain_conflict(const struct convergence *convergence, const char *n
     if (podman_container_inspect(convergence->client, name, &container, err) < 0) {
         if (!error_is(err, &podman_error_domain, PODMAN_NOT_FOUND))
             return -1;
-        error_clear(err); /* podman's storage knows the name, podman itself does not: its words tell what to do */
-        return error_set(err, &podman_error_domain, PODMAN_REFUSED, "creating container", name, "%s",
-                         error_root_detail(&refusal));
+        error_clear(err);
+        return remove_unfinished(convergence, name, &refusal, err);
     }
     if (has_label(container, LABEL_DEVICE, convergence->device) &&
         has_label(container, LABEL_DEPLOYMENT, convergence->deployment))

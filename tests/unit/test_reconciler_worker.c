@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/reconciler_worker.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,4 +231,52 @@ FLEET_TEST(reconciler_worker, reports_again_when_asked)
     CHECK(reported_count(stage.reported, "a") == 1, "%zu reports of one state", reported_count(stage.reported, "a"));
     reconciler_report_all(stage.reconciler);
     return reported_wait_more(stage.reported, "a", 1, err);
+}
+
+/** podman was killed while it made the container: its storage has the name until somebody removes it. */
+struct half_made {
+    atomic_int removals;
+    atomic_int creations;
+    atomic_int starts;
+};
+
+static bool play_half_made(void *context, const char *request, int fd)
+{
+    struct half_made *half_made = context;
+    bool removed = atomic_load(&half_made->removals) > 0;
+
+    if (text_starts_with(request, "GET " API "/images/")) {
+        http_server_reply(fd, 200, "{\"Id\":\"i1\"}");
+    } else if (text_starts_with(request, "DELETE " API "/containers/fleet.a.main?force=true")) {
+        atomic_fetch_add(&half_made->removals, 1);
+        http_server_reply(fd, 200, "[]");
+    } else if (text_starts_with(request, "POST " API "/containers/create") && !removed) {
+        http_server_reply(fd, 500,
+                          "{\"message\":\"the container name is already in use by 34: that name is already in "
+                          "use\"}");
+    } else if (text_starts_with(request, "POST " API "/containers/create")) {
+        atomic_fetch_add(&half_made->creations, 1);
+        http_server_reply(fd, 201, "{\"Id\":\"c1\"}");
+    } else if (text_starts_with(request, "POST " API "/containers/c1/start")) {
+        atomic_fetch_add(&half_made->starts, 1);
+        http_server_reply(fd, 204, "");
+    } else if (text_starts_with(request, "GET " API "/containers/json") && atomic_load(&half_made->starts) > 0) {
+        return list_a_ghost(NULL, request, fd);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+FLEET_TEST(reconciler_worker, what_an_interrupted_creation_left_is_removed)
+{
+    struct half_made half_made = {0};
+    cleanup_stage struct stage stage = {0};
+
+    TRY(stage_open(test, &stage, true, play_half_made, &half_made, err));
+    put(&stage, "a", 1, usable);
+    TRY(reported_wait(stage.reported, "a", PHASE_RUNNING, 1, err));
+    CHECK(atomic_load(&half_made.removals) == 1 && atomic_load(&half_made.creations) == 1, "%d removals, %d creations",
+          atomic_load(&half_made.removals), atomic_load(&half_made.creations));
+    return expect_history(&stage, "a", "Pending Running", err);
 }
