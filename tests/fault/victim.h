@@ -6,8 +6,8 @@
  */
 
 #include "base/process.h"
+#include "base/process_identity.h"
 #include "base/text.h"
-#include "harness/identity.h"
 #include "harness/test.h"
 
 struct victim {
