@@ -4,29 +4,13 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/process.h"
 #include "harness/capability_probe.h"
 
 /* Auth callout, and what the fleet's JetStream use was written against. */
 #define VERSION_MAJOR 2
 #define VERSION_MINOR 10
-#define VERSION_MS    5000
 
 #define REMEDY "run scripts/setup, or set FLEET_NATS_SERVER to a nats-server of 2.10 or later"
-
-/* "2.10.27" out of "nats-server: v2.10.27", by asking the program once: NULL when it does not answer so. */
-static char *ask_version(const char *path)
-{
-    const char *const argv[] = {path, "--version", NULL};
-    const struct process_options options = {.argv = argv};
-    cleanup_process_result struct process_result result = {0};
-    cleanup_error struct error broken = ERROR_INIT;
-
-    if (process_run_checked(&options, deadline_in_ms(VERSION_MS), &result, &broken) < 0)
-        return NULL;
-    const char *version = strstr(result.output, ": v");
-    return version ? text_copy_n(version + 3, strcspn(version + 3, " \n")) : NULL;
-}
 
 static char *find_version(const char *path)
 {
@@ -36,7 +20,7 @@ static char *find_version(const char *path)
 
     if (remembered)
         return text_copy(remembered);
-    char *version = ask_version(path);
+    char *version = capability_ask_version(path, ": v"); /* "nats-server: v2.10.27" */
     if (version)
         capability_remember("nats-server", key, cJSON_CreateString(version));
     return version;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/process.h"
 #include "harness/capability_podman.h"
 #include "harness/place.h"
 #include "harness/resource.h"
@@ -188,22 +187,6 @@ static bool overlay_works(struct error *err)
     return runs_directory_ensure(err) == 0 && overlay_try(runs_directory(), err) == 0;
 }
 
-static char *ask_version(const char *program)
-{
-    const char *const argv[] = {program, "--version", NULL};
-    const struct process_options options = {.argv = argv};
-    cleanup_process_result struct process_result result = {0};
-    cleanup_error struct error broken = ERROR_INIT;
-
-    if (process_run_checked(&options, deadline_in_ms(PROBE_MS), &result, &broken) < 0)
-        return NULL;
-    const char *version = strstr(result.output, "version ");
-    if (!version)
-        return NULL;
-    version += strlen("version ");
-    return text_copy_n(version, strcspn(version, " \n"));
-}
-
 void podman_decide(struct podman_answer *answer)
 {
     cleanup_error struct error no_overlay = ERROR_INIT;
@@ -213,7 +196,7 @@ void podman_decide(struct podman_answer *answer)
         return set_gap(answer, text_copy("podman is not in PATH"), REMEDY);
     if (geteuid() != 0)
         return set_gap(answer, text_copy("a podman of our own needs root"), "run as root, for example by sudo -E");
-    answer->version = ask_version(answer->program);
+    answer->version = capability_ask_version(answer->program, "version ");
     if (!answer->version)
         return set_gap(answer, text_format("%s does not tell its version", answer->program), REMEDY);
     if (!capability_version_at_least(answer->version, VERSION_MAJOR, 0))
