@@ -25,6 +25,7 @@ struct process_identity_list {
     size_t count;
 };
 
+/** Append. */
 void process_identity_list_add(struct process_identity_list *list, struct process_identity identity);
 
 /** What a journal says, all events applied. Zero-initialised is empty. */
