@@ -46,7 +46,7 @@ static const bool sanitized = false;
 /* A sanitized program (this one) that is told to talk does so where the environment says, and nowhere else. */
 FLEET_TEST(sanitizer, environment_reaches_the_sanitizers)
 {
-    cleanup_free char *prefix = text_format("%s/program.sanitizer", test->artefacts);
+    cleanup_free char *prefix = text_format("%s/a program: its.sanitizer", test->artefacts);
     cleanup_text_list struct text_list environment = {0};
     cleanup_process_result struct process_result result = {0};
     static const char *const argv[] = {"/proc/self/exe", "--version", NULL};
