@@ -14,9 +14,9 @@ FLEET_TEST(sanitizer, options_of_the_user_are_kept)
 
     CHECK(setenv("ASAN_OPTIONS", "detect_leaks=1", 1) == 0 && unsetenv("LSAN_OPTIONS") == 0, "setenv");
     sanitizer_environment("/run/x/report", &environment);
-    CHECK(text_list_contains(&environment, "ASAN_OPTIONS=detect_leaks=1:log_path=/run/x/report"), "%s",
+    CHECK(text_list_contains(&environment, "ASAN_OPTIONS=detect_leaks=1:log_path='/run/x/report'"), "%s",
           environment.items[0]);
-    CHECK(text_list_contains(&environment, "LSAN_OPTIONS=log_path=/run/x/report"), "%s", environment.items[2]);
+    CHECK(text_list_contains(&environment, "LSAN_OPTIONS=log_path='/run/x/report'"), "%s", environment.items[2]);
     return 0;
 }
 
