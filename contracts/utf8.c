@@ -27,7 +27,7 @@ char *utf8_clean(const char *text, size_t max)
     char *clean = text_to_utf8(text, strnlen(text, max + UTF8_CHARACTER_MAX));
     size_t size = strlen(clean);
     if (size > max)
-        strcpy(clean + utf8_prefix(clean, size, max - strlen(ELLIPSIS)), ELLIPSIS);
+        memcpy(clean + utf8_prefix(clean, size, max - strlen(ELLIPSIS)), ELLIPSIS, sizeof(ELLIPSIS));
     return clean;
 }
 
