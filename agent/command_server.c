@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "contracts/commands.h"
 #include "messaging/connection.h"
+#include "messaging/headers.h"
 
 #define SHOWN_VERB_MAX 64 /* bytes of an unknown verb that are repeated in the reply */
 #define LAST_CALL_MS   1000
@@ -30,19 +31,13 @@ struct request {
     struct command_server *server;
     natsConnection *connection;
     natsMsg *message;
-    const char *id; /* X-Harmony-Request-Id, NULL: none */
+    const char *id;       /* X-Harmony-Request-Id, NULL: none */
+    const char *deadline; /* X-Harmony-Deadline, NULL: none */
 };
 
 int64_t command_server_uptime_s(const struct command_server *server)
 {
     return (clock_monotonic_ms() - server->started_ms) / 1000;
-}
-
-static const char *header(natsMsg *message, const char *key)
-{
-    const char *value = NULL;
-
-    return natsMsgHeader_Get(message, key, &value) == NATS_OK ? value : NULL;
 }
 
 static natsStatus send_with_id(const struct request *request, const char *data, size_t size)
@@ -112,14 +107,13 @@ static void answer_unknown(const struct request *request, const char *verb)
 /** True when somebody still waits for the reply; else the request was answered with an error. */
 static bool deadline_is_ahead(const struct request *request)
 {
-    const char *text = header(request->message, HEADER_DEADLINE);
     cleanup_error struct error refused = ERROR_INIT;
     int64_t deadline_ms = 0;
     struct timespec now;
 
-    if (!text)
+    if (!request->deadline)
         return true;
-    if (wire_time_parse(text, &deadline_ms, &refused) < 0) {
+    if (wire_time_parse(request->deadline, &deadline_ms, &refused) < 0) {
         send_error(request, COMMAND_BAD_REQUEST, error_root_detail(&refused));
         return false;
     }
@@ -155,7 +149,11 @@ static void on_request(natsConnection *connection, natsSubscription *subscriptio
 {
     /* Without a reply subject nobody could be told anything. */
     if (natsMsg_GetReply(message)) {
-        struct request request = {closure, connection, message, header(message, HEADER_REQUEST_ID)};
+        struct request request = {.server = closure,
+                                  .connection = connection,
+                                  .message = message,
+                                  .id = message_header(message, HEADER_REQUEST_ID),
+                                  .deadline = message_header(message, HEADER_DEADLINE)};
 
         answer(&request);
     }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "messaging/headers.h"
 
 #define STREAM         "KV_" BUCKET_DESIRED_STATE
 #define SUBJECT_PREFIX "$KV." BUCKET_DESIRED_STATE "."
@@ -43,12 +44,11 @@ static void complete(struct desired_watch *watch)
 
 static bool is_deletion(natsMsg *message)
 {
-    const char *operation = NULL;
-    const char *reason = NULL;
+    const char *operation = message_header(message, OPERATION);
 
-    if (natsMsgHeader_Get(message, OPERATION, &operation) == NATS_OK)
+    if (operation)
         return strcmp(operation, "DEL") == 0 || strcmp(operation, "PURGE") == 0;
-    return natsMsgHeader_Get(message, MARKER_REASON, &reason) == NATS_OK;
+    return message_header(message, MARKER_REASON) != NULL;
 }
 
 /** One key's put or deletion. Called with the mutex held. */
