@@ -205,6 +205,11 @@ int command_server_subscribe(struct command_server *server, natsConnection *hand
     return 0;
 }
 
+void command_server_stop(struct command_server *server)
+{
+    (void)natsSubscription_Unsubscribe(server->subscription); /* it fails when there is none: as good */
+}
+
 void command_server_free(struct command_server *server)
 {
     if (!server)
