@@ -50,10 +50,6 @@ static int check_user(const char *field, const struct user_password *user, struc
 {
     if (score_check_credentials(FLEET_NATS_SCORE, field, user, NULL, err) < 0)
         return -1;
-    /* nats.c 3.4 puts both into its CONNECT line's JSON as they are (conn.c, _connectProto). */
-    if (strpbrk(user->user, "\"\\") || strpbrk(user->password, "\"\\"))
-        return score_refuse(err, FLEET_NATS_SCORE, field,
-                            "user and password cannot contain '\"' or '\\': NATS's C client cannot send them");
     if (looks_hashed(user->password))
         return score_refuse(err, FLEET_NATS_SCORE, field,
                             "the password begins like a bcrypt hash, which nats-server would take it for");

@@ -227,6 +227,25 @@ FLEET_TEST(connection, trouble_while_connecting_names_refused_credentials, NEEDS
     return 0;
 }
 
+FLEET_TEST(connection, password_of_any_characters_is_sent_as_it_is, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    static const char password[] = "a \"quoted\" \\ b\xc3\xa4" "ckslash\\";
+    cleanup_text_buffer struct text_buffer escaped = {0};
+    CLEANUP(test_nats_free) struct test_nats *nats = NULL;
+    CLEANUP(credentials_free) struct credentials *credentials = NULL;
+    CLEANUP(nats_connection_free) struct nats_connection *connection = NULL;
+
+    text_buffer_quote(&escaped, password);
+    cleanup_free char *in_configuration = text_copy_n(escaped.data + 1, escaped.size - 2);
+    TRY(test_nats_start(test, &nats, err));
+    TRY(test_nats_restart(nats, in_configuration, err));
+    TRY(credentials_user_password(TEST_DEVICE_USER, password, &credentials, err));
+    const char *const urls[] = {test_nats_url(nats), NULL};
+    struct nats_settings settings = {.urls = urls, .credentials = credentials};
+    TRY(nats_connection_open(&settings, &connection, err));
+    return nats_connection_flush(connection, deadline_in_ms(WAIT_MS), err);
+}
+
 /* A password must not go over the wire in the clear because somebody in between leaves TLS out. */
 FLEET_TEST(connection, tls_url_is_no_mere_wish, NEEDS(CAPABILITY_NATS_SERVER))
 {
