@@ -229,7 +229,8 @@ FLEET_TEST(connection, trouble_while_connecting_names_refused_credentials, NEEDS
 
 FLEET_TEST(connection, password_of_any_characters_is_sent_as_it_is, NEEDS(CAPABILITY_NATS_SERVER))
 {
-    static const char password[] = "a \"quoted\" \\ b\xc3\xa4" "ckslash\\";
+    static const char password[] = "a \"quoted\" \\ b\xc3\xa4"
+                                   "ckslash\\";
     cleanup_text_buffer struct text_buffer escaped = {0};
     CLEANUP(test_nats_free) struct test_nats *nats = NULL;
     CLEANUP(credentials_free) struct credentials *credentials = NULL;
