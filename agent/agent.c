@@ -218,6 +218,8 @@ static void on_connection_trouble(void *context, const struct error *trouble)
         agent->trouble_code = trouble->code;
     }
     agent->refused = true;
+    if (trouble->code == NATS_MISSED_HEARTBEAT && agent->link)
+        link_doubt(agent->link); /* the server's end of the watch is gone: the bucket was deleted, say */
     pthread_cond_broadcast(&agent->changed);
     pthread_mutex_unlock(&agent->mutex);
     if (news)
