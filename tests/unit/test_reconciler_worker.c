@@ -201,6 +201,20 @@ static int is_there(void *context, struct text_buffer *state, struct error *err)
     return file_exists(context);
 }
 
+/* A bucket keeps the marker of every deletion, and a device meets all of them at every connect. */
+FLEET_TEST(reconciler_worker, deletion_of_what_is_not_here_is_no_work)
+{
+    cleanup_stage struct stage stage = {0};
+    cleanup_free char *path = text_format("%s/desired/gone.json", test->artefacts);
+
+    TRY(stage_open(test, &stage, true, NULL, NULL, err));
+    reconciler_delete(stage.reconciler, "gone");
+    put(&stage, "after", 1, usable);
+    TRY(reported_wait(stage.reported, "after", PHASE_PENDING, 1, err));
+    CHECK(!file_exists(path), "a file says that it is to be removed");
+    return expect_history(&stage, "gone", "", err);
+}
+
 FLEET_TEST(reconciler_worker, only_usable_states_are_stored)
 {
     cleanup_stage struct stage stage = {0};
