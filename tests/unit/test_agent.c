@@ -534,6 +534,37 @@ static int check_exit(const char *const *arguments, int expected, const char *sa
     return 0;
 }
 
+FLEET_TEST(agent, only_one_uses_a_state_directory, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {0};
+    cleanup_free char *state = text_format("%s/state", test->artefacts);
+
+    TRY(scene_set(test, &scene, err));
+    TRY(connect_admin(&scene, err));
+    TRY(start_agent(&scene, err));
+    TRY(wait_for_ping(&scene, err));
+    TRY(check_exit((const char *const[]){"--config", scene.config, NULL}, 1, state, err));
+    TRY(wait_for_ping(&scene, err));     /* the first one is not disturbed */
+    process_free(TAKE_PTR(scene.agent)); /* SIGKILL */
+    TRY(start_agent(&scene, err));
+    TRY(wait_for_ping(&scene, err));
+    return stop_agent(&scene, err);
+}
+
+FLEET_TEST(agent, tls_files_that_cannot_be_used_are_a_wrong_configuration)
+{
+    cleanup_free char *path = text_format("%s/agent-config.toml", test->artefacts);
+    cleanup_free char *ca = text_format("%s/ca.pem", test->artefacts);
+    cleanup_free char *text = text_format("[agent]\ndevice_id = \"a\"\nstate_directory = \"%s/state\"\n"
+                                          "[nats]\nurls = [\"tls://127.0.0.1:1\"]\nca_file = \"%s\"\n",
+                                          test->artefacts, ca);
+
+    TRY(file_write_atomic(ca, "no certificate\n", 15, 0600, err));
+    TRY(file_write_atomic(path, text, strlen(text), 0600, err));
+    TRY(check_exit((const char *const[]){"--config", path, "--check-config", NULL}, EX_CONFIG, ca, err));
+    return check_exit((const char *const[]){"--config", path, NULL}, EX_CONFIG, ca, err);
+}
+
 FLEET_TEST(agent, exit_codes_are_as_documented)
 {
     cleanup_free char *path = text_format("%s/agent-config.toml", test->artefacts);
