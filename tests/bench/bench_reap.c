@@ -17,9 +17,9 @@ int bench_reap(struct bench *bench, struct error *err)
     for (int i = 0; i <= KILLS; i++) {
         cleanup_free char *directory = text_format("%s/victim-%d", run_directory(bench->run), i);
         struct victim_report report = {0};
-        int64_t delay_ms = i == 0 ? -1 : whole_ms * (i - 1) / KILLS;
+        struct victim_moment moment = {.delay_ms = i == 0 ? -1 : whole_ms * (i - 1) / KILLS};
 
-        if (directory_create(directory, 0700, err) < 0 || victim_kill(directory, delay_ms, &report, err) < 0) {
+        if (directory_create(directory, 0700, err) < 0 || victim_kill(directory, moment, &report, err) < 0) {
             free(report.phase);
             return -1;
         }

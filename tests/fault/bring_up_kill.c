@@ -10,6 +10,7 @@
 #include "harness/program.h"
 #include "tests/fault/leftovers.h"
 
+#define UP_MS      30000
 #define GONE_MS    10000
 #define RECORD_MAX (1u << 20)
 
@@ -71,27 +72,47 @@ static int find_run(const char *runs, char **id, struct error *err)
     return file_exists(runs) ? directory_each(runs, keep_run_id, id, err) : 0;
 }
 
-/** Wait `delay_ms`, or until the victim says it is up. */
-static int let_it_run(struct process *victim, const char *up, int64_t delay_ms, struct error *err)
-{
-    static const struct wait_options options = {.interval_ms = 1};
-    cleanup_error struct error not_up = ERROR_INIT;
-    struct deadline deadline = deadline_in_ms(delay_ms < 0 ? 30000 : delay_ms);
+struct awaited_phase {
+    const char *record;
+    const char *phase;
+};
 
-    if (wait_until("the victim to be up", is_up, (void *)up, &options, deadline, &not_up) < 0) {
-        int exit_code = 0;
-        if (process_ended(victim, &exit_code, NULL))
-            return error_set(err, &general_error_domain, GENERAL_FAILED, "running", "the victim",
-                             "it ended by itself with exit code %d", exit_code);
-        if (delay_ms < 0) {
-            error_move(err, &not_up);
-            return -1;
-        }
-    }
-    return 0;
+static int phase_is_open(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct awaited_phase *awaited = context;
+    cleanup_free char *phase = phase_of_record(awaited->record);
+
+    (void)err;
+    text_buffer_format(state, "in phase %s", phase);
+    return text_equal(phase, awaited->phase);
 }
 
-int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *ret, struct error *err)
+/** Wait for the moment; when it comes by time, being up comes first. */
+static int let_it_run(struct process *victim, const char *record, const char *up, struct victim_moment moment,
+                      struct error *err)
+{
+    /* As often as can be: the shortest phase takes a few ms. */
+    static const struct wait_options options = {.interval_ms = 1};
+    struct awaited_phase awaited = {record, moment.phase};
+    bool must_come = moment.phase || moment.delay_ms < 0;
+    struct deadline deadline = deadline_in_ms(must_come ? UP_MS : moment.delay_ms);
+    cleanup_error struct error missed = ERROR_INIT;
+    int exit_code = 0;
+
+    int result = moment.phase ? wait_until("the phase to begin", phase_is_open, &awaited, &options, deadline, &missed)
+                              : wait_until("the victim to be up", is_up, (void *)up, &options, deadline, &missed);
+    if (result == 0)
+        return 0;
+    if (process_ended(victim, &exit_code, NULL))
+        return error_set(err, &general_error_domain, GENERAL_FAILED, "running", "the victim",
+                         "it ended by itself with exit code %d", exit_code);
+    if (!must_come)
+        return 0;
+    error_move(err, &missed);
+    return -1;
+}
+
+int victim_kill(const char *directory, struct victim_moment moment, struct victim_report *ret, struct error *err)
 {
     cleanup_free char *program = NULL;
     cleanup_free char *runs = text_format("%s/runs", directory);
@@ -109,7 +130,7 @@ int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *r
     const char *const added[] = {environment, NULL};
     struct process_options process = {.argv = argv, .environment = added, .log_path = log};
     int64_t started_ms = clock_monotonic_ms();
-    if (process_start(&process, &victim, err) < 0 || let_it_run(victim, up, delay_ms, err) < 0)
+    if (process_start(&process, &victim, err) < 0 || let_it_run(victim, record, up, moment, err) < 0)
         return -1;
     ret->killed_ms = clock_monotonic_ms() - started_ms;
     if (find_run(runs, &id, err) < 0 || process_signal(victim, SIGKILL, err) < 0)

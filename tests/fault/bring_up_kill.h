@@ -16,10 +16,17 @@ struct victim_report {
     int64_t reaped_ms; /**< SIGKILL → nothing left */
 };
 
+/** When to kill. */
+struct victim_moment {
+    int64_t delay_ms;  /**< after its start; -1: once it is up */
+    const char *phase; /**< if set, as soon as this phase is open instead */
+};
+
 /**
- * Start the victim (it brings the host stack up with podman, an agent and hello-web, then waits), SIGKILL it after
- * `delay_ms` (-1: once it is up) and wait until nothing of it is left, 10 s at most.
+ * Start the victim (it brings the host stack up with podman, an agent and hello-web, then waits), SIGKILL it at the
+ * moment and wait until nothing of it is left, 10 s at most.
  * @param directory  an existing directory of this call's own
  * Errors: GENERAL_TIMEOUT naming what is left.
  */
-MUST_CHECK int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *ret, struct error *err);
+MUST_CHECK int victim_kill(const char *directory, struct victim_moment moment, struct victim_report *ret,
+                           struct error *err);
