@@ -294,6 +294,19 @@ static enum deployment_news end_work(struct deployment *deployment)
     return NEWS_ENDED;
 }
 
+/** What the disk refused waits for another try, unless something newer is to be stored. */
+static void take_unstored(struct deployment *deployment, int64_t now_ms)
+{
+    struct desired_change change = work_unstored(deployment->work);
+
+    if (deployment->change.kind != CHANGE_NONE || deployment->goal == GOAL_ABSENT) {
+        desired_change_clear(&change);
+        return;
+    }
+    deployment->change = change;
+    deployment->store_at_ms = now_ms + STORE_AGAIN_MS;
+}
+
 /** The first thing that is done about a settled deployment takes it out of its phase. */
 static void report_progress(struct deployment *deployment, const char *progress, int64_t now_ms)
 {
@@ -318,6 +331,7 @@ enum deployment_news deployment_collect(struct deployment *deployment, uint64_t 
     if (!ended)
         return NEWS_NONE;
     enum deployment_news news = end_work(deployment);
+    take_unstored(deployment, now_ms);
     deployment->last_look = last_look;
     work_free(TAKE_PTR(deployment->work));
     return news;
@@ -405,20 +419,12 @@ static void report_finding(struct deployment *deployment, const struct service_f
     report_health(deployment, observed, now_ms);
 }
 
-int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, uint64_t look,
-                         int64_t now_ms)
+/** One that is settled and wanted. Returns when to look again. */
+static int64_t judge_settled(struct deployment *deployment, const struct observed_list *observed, int64_t now_ms)
 {
     struct service_finding gravest = {.verdict = SERVICE_WELL, .look_again_ms = INT64_MAX};
     size_t found = 0;
 
-    if (look <= deployment->last_look)
-        return INT64_MAX; /* another look follows the end of every work */
-    if (deployment->goal == GOAL_ABSENT || deployment->step == STEP_WORKING || deployment->step == STEP_SUPERSEDED)
-        return INT64_MAX;
-    if (deployment->goal == GOAL_LEFT_ALONE || deployment->step == STEP_DUE) {
-        state_report_containers(&deployment->report, deployment->name, observed);
-        return INT64_MAX;
-    }
     judge_services(deployment, observed, now_ms, &gravest, &found);
     /* Nothing but the services' containers is left of a deployment that is well. */
     if (gravest.verdict == SERVICE_NEEDS_WORK ||
@@ -428,6 +434,26 @@ int64_t deployment_judge(struct deployment *deployment, const struct observed_li
         report_finding(deployment, &gravest, observed, now_ms);
     free(gravest.reason);
     return gravest.look_again_ms;
+}
+
+int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, uint64_t look,
+                         int64_t now_ms)
+{
+    int64_t look_again_ms = INT64_MAX;
+
+    if (look <= deployment->last_look)
+        return INT64_MAX; /* another look follows the end of every work */
+    if (deployment->goal == GOAL_ABSENT || deployment->step == STEP_WORKING || deployment->step == STEP_SUPERSEDED)
+        return INT64_MAX;
+    if (deployment->goal == GOAL_LEFT_ALONE || deployment->step == STEP_DUE)
+        state_report_containers(&deployment->report, deployment->name, observed);
+    else
+        look_again_ms = judge_settled(deployment, observed, now_ms);
+    if (deployment->change.kind == CHANGE_NONE || deployment->step != STEP_SETTLED)
+        return look_again_ms;
+    if (now_ms >= deployment->store_at_ms)
+        happen(deployment, EVENT_DRIFT); /* what there is to do is to store */
+    return look_again_ms < deployment->store_at_ms ? look_again_ms : deployment->store_at_ms;
 }
 
 void deployment_note_death(struct deployment *deployment, const char *service, const char *id, int exit_code,

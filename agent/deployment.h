@@ -32,6 +32,7 @@ enum {
     RETRY_MOST_MS = 5 * 60 * 1000,
     INTERRUPTED_DELAY_MS = 200, /* somebody else is at work on the same containers */
     INTERRUPTIONS_MAX = 3,      /* so often in a row, then it is a failure */
+    STORE_AGAIN_MS = 5000,      /* a disk that was full may have room again */
 };
 
 enum deployment_goal {
@@ -58,6 +59,7 @@ struct deployment {
     struct work *work;            /**< WORKING, SUPERSEDED */
     uint64_t last_look;           /**< its containers have been changed since: it and those before it say nothing */
     struct desired_change change; /**< not on disk yet; done by the next work */
+    int64_t store_at_ms;          /**< when that is tried again, after it failed */
 
     struct state_report report;
 };

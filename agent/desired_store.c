@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -90,6 +91,18 @@ static int read_record(const char *path, struct desired_record *record, char **d
     return 0;
 }
 
+/** Reading a FIFO would wait for ever. */
+static int check_is_file(const char *path, struct error *err)
+{
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return error_set_errno(err, errno, "reading", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "reading", path, "it is not a regular file");
+    return 0;
+}
+
 /** Out of the way, but there for whoever wants to know what happened. */
 static void set_aside(const char *path, const struct error *why)
 {
@@ -107,7 +120,7 @@ static void load_file(const struct desired_store *store, const char *deployment,
     cleanup_free char *data = NULL;
     struct desired_record record = {.deployment = deployment};
 
-    if (read_record(path, &record, &data, &err) < 0)
+    if (check_is_file(path, &err) < 0 || read_record(path, &record, &data, &err) < 0)
         set_aside(path, &err);
     else
         visit(context, &record);

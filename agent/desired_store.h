@@ -44,6 +44,7 @@ struct desired_change {
     uint64_t revision;
     char *data; /**< CHANGE_PUT: a JSON document; owned */
     size_t size;
+    bool failed; /**< it was tried before */
 };
 void desired_change_clear(struct desired_change *change);
 /** Put it on disk; it may take long when the disk is busy. Different deployments may be changed in different threads at

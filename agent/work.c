@@ -41,15 +41,21 @@ static void note_progress(void *context, const char *text)
     work->notify(work->context);
 }
 
-/** That it fails is no reason not to do what is wanted. */
+/** That it fails is no reason not to do what is wanted; it is tried again later, and said once. */
 static void put_on_disk(struct work *work)
 {
     cleanup_error struct error err = ERROR_INIT;
 
-    if (desired_store_apply(work->store, work->deployment, &work->change, &err) < 0)
+    if (desired_store_apply(work->store, work->deployment, &work->change, &err) == 0) {
+        if (work->change.failed)
+            log_info("a desired state was stored after all", LOG_TEXT("deployment", work->deployment));
+        desired_change_clear(&work->change);
+        return;
+    }
+    if (!work->change.failed)
         log_failure("a desired state could not be stored: after a reboot it has to come from NATS", &err,
                     LOG_TEXT("deployment", work->deployment));
-    desired_change_clear(&work->change);
+    work->change.failed = true;
 }
 
 static void *run(void *context)
@@ -162,6 +168,14 @@ int work_result(struct work *work, struct error *err)
         return 0;
     error_move(err, &work->error);
     return -1;
+}
+
+struct desired_change work_unstored(struct work *work)
+{
+    struct desired_change change = work->change;
+
+    work->change = (struct desired_change){0};
+    return change;
 }
 
 char *const *work_verified(const struct work *work)

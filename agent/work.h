@@ -42,6 +42,8 @@ char *work_progress(struct work *work);
 bool work_has_ended(struct work *work);
 /** Once it has ended: 0, or -1 with *err moved out. */
 MUST_CHECK int work_result(struct work *work, struct error *err);
+/** Once it has ended: what could not be put on disk (CHANGE_NONE: all was); the caller's then. */
+struct desired_change work_unstored(struct work *work);
 /** Once it has ended: the verified ids, one per service; borrowed. */
 char *const *work_verified(const struct work *work);
 /** Cancel, wait for the thread, free. NULL is fine. */

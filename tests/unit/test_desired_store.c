@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -108,6 +109,24 @@ FLEET_TEST(desired_store, sets_what_is_corrupt_aside)
     }
     TRY(load(test, &again, err));
     CHECK(strcmp(again, "good@3={};") == 0, "%s", again);
+    return 0;
+}
+
+FLEET_TEST(desired_store, sets_what_is_no_file_aside)
+{
+    CLEANUP(desired_store_free) struct desired_store *store = NULL;
+    cleanup_free char *fifo = text_format("%s/desired/fifo.json", test->artefacts);
+    cleanup_free char *link = text_format("%s/desired/link.json", test->artefacts);
+    cleanup_free char *directory = text_format("%s/desired/directory.json", test->artefacts);
+    cleanup_free char *seen = NULL;
+
+    TRY(desired_store_new(test->artefacts, &store, err));
+    CHECK(mkfifo(fifo, 0600) == 0 && symlink("/etc/hostname", link) == 0 && mkdir(directory, 0700) == 0, "%s",
+          strerror(errno));
+    TRY(put(store, "good", 3, "{}", err));
+    TRY(load(test, &seen, err));
+    CHECK(strcmp(seen, "good@3={};") == 0, "%s", seen);
+    CHECK(!file_exists(fifo) && !file_exists(link) && !file_exists(directory), "not set aside");
     return 0;
 }
 

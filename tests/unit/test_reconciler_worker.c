@@ -232,6 +232,27 @@ FLEET_TEST(reconciler_worker, only_usable_states_are_stored)
     return 0;
 }
 
+static int is_file(void *context, struct text_buffer *state __attribute__((unused)),
+                   struct error *err __attribute__((unused)))
+{
+    return file_exists(context);
+}
+
+FLEET_TEST(reconciler_worker, what_the_disk_refused_is_stored_later)
+{
+    cleanup_stage struct stage stage = {0};
+    cleanup_free char *directory = text_format("%s/desired", test->artefacts);
+    cleanup_free char *away = text_format("%s/away", test->artefacts);
+    cleanup_free char *path = text_format("%s/desired/a.json", test->artefacts);
+
+    TRY(stage_open(test, &stage, true, NULL, NULL, err));
+    CHECK(rename(directory, away) == 0, "moving the store away: %s", strerror(errno));
+    put(&stage, "a", 1, "{\"type\":\"PodmanV0\",\"data\":{}}");
+    TRY(reported_wait(stage.reported, "a", PHASE_RUNNING, 1, err));
+    CHECK(rename(away, directory) == 0, "moving it back: %s", strerror(errno));
+    return wait_until("the desired state to be stored", is_file, path, NULL, deadline_in_ms(20000), err);
+}
+
 FLEET_TEST(reconciler_worker, reports_again_when_asked)
 {
     cleanup_stage struct stage stage = {0};
