@@ -35,8 +35,8 @@ enum ssh_error {
     SSH_REMOTE_FAILED, /**< the host refused or a command failed; the detail is in its own words */
 };
 
-/** sshd(8) allows ten channels in a connection (MaxSessions); those of operations given up may linger for a while. */
-#define SSH_OPERATIONS_MAX 8
+/** Half of what sshd(8) allows in a connection (MaxSessions): it counts those that are just being closed, too. */
+#define SSH_OPERATIONS_MAX 5
 /** Kept of each stream of a command whose output is not streamed; the rest is read and dropped. */
 #define SSH_OUTPUT_MAX (8u << 20)
 /** Port of a host that runs sshd where it usually is. */

@@ -4,7 +4,7 @@
 /*
  * Internal to ssh_session: what its files share, and who may touch what.
  *
- *   callers (ssh_session.c)                      I/O thread (ssh_loop.c, ssh_connect.c)
+ *   callers (ssh_run.c)                          I/O thread (ssh_loop.c, ssh_operations.c)
  *     submit ──────────── submitted ───────────▶   queued ─▶ opening ─▶ requesting ─▶ running ─▶ (finished)
  *     take what arrived ◀── arrived, finished ──     │          │            │           │
  *     abandon ─────────── abandoned ───────────▶     └──────────┴────────────┴───────────┴─▶ (finished)
@@ -51,6 +51,8 @@ struct ssh_operation {
 
     /* the I/O thread's */
     enum ssh_operation_state state;
+    int64_t refused_ms; /**< since when the host opens no channel for it, 0: it has not been asked, or did */
+    int64_t retry_ms;   /**< when to ask again */
     ssh_channel channel;
     struct ssh_channel_callbacks_struct callbacks;
     size_t input_sent;
@@ -89,7 +91,8 @@ struct ssh_session {
     ssh_session libssh;
     ssh_event event;
     struct ssh_counter_struct heard, packets; /**< bytes of the socket; packets taken apart */
-    struct ssh_operation *operations;         /**< oldest first */
+    bool moved; /**< an operation changed its state, or a caller wants something: there may be more to do */
+    struct ssh_operation *operations; /**< oldest first */
     struct ssh_orphan orphans[SSH_OPERATIONS_MAX];
     char *host_key;
 };
@@ -99,6 +102,19 @@ static inline void ssh_session_wake(const struct ssh_session *session)
 {
     eventfd_write(session->wake_fd, 1); /* fails when the counter is full: then it is awake */
 }
+
+/** In the I/O thread: is there a host still? */
+bool ssh_session_is_connected(const struct ssh_session *session);
+/**
+ * In the I/O thread: take in what was handed in, and go over all operations until there is nothing to do but wait. A
+ * packet for one operation may be taken in while another one is looked at, so they are gone over until a round took in
+ * no packet and changed nothing.
+ */
+void ssh_operations_step(struct ssh_session *session);
+/** How long to wait at most, at most `most_ms`: an operation may have to try again. */
+int ssh_operations_idle_ms(const struct ssh_session *session, int most_ms);
+/** Nothing can be handed in any more: say so to everybody who waits. */
+void ssh_operations_end(struct ssh_session *session);
 
 /** The I/O thread: connect, then serve operations until the session is closed or broken (ssh_loop.c). */
 void *ssh_session_thread(void *session);
