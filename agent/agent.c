@@ -23,13 +23,15 @@
 #include "base/memory.h"
 
 #define FIRST_CONNECT_MS  100 /* the head start commands get over everything else */
+#define FAREWELL_MS       200 /* for NATS to take note that commands are not answered any more */
 #define DRAIN_MS          300 /* for last states, when told to end */
-#define END_MS            900 /* after which nothing is waited for any more */
+#define END_MS            700 /* after which nothing is waited for any more */
 #define CHECK_INTERVALS   10  /* reconcile intervals between two checks of the watch */
 #define CHECK_MIN_MS      1000
 #define TROUBLE_REPEAT_MS 600000 /* the same trouble is logged again after this */
-#define STALLED_INTERVALS 3      /* reconcile intervals without a pass, after which the watchdog is left alone */
-#define STALLED_MIN_MS    60000
+#define STALLED_INTERVALS                                                                                              \
+    3 /* reconcile intervals without a sign of the reconciler, after which the watchdog is left alone */
+#define STALLED_MIN_MS 60000
 
 struct agent {
     const struct agent_config *config;
@@ -354,7 +356,7 @@ static uint64_t progress(void *context)
 {
     struct agent *agent = context;
 
-    return reconciler_passes(agent->reconciler);
+    return reconciler_turns(agent->reconciler);
 }
 
 static int loop(struct agent *agent, struct error *err)
@@ -389,9 +391,22 @@ static void limit_end(void)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+/** Say good-bye: to whoever asks from now on the device is offline, and not one that does not answer. */
+static void end_commands(struct agent *agent)
+{
+    cleanup_error struct error lost = ERROR_INIT;
+
+    if (!agent->commands || !nats_connection_is_up(agent->connection))
+        return;
+    command_server_stop(agent->commands);
+    if (nats_connection_flush(agent->connection, deadline_in_ms(FAREWELL_MS), &lost) < 0)
+        log_debug("NATS was not told of the end", LOG_TEXT("error", error_root_detail(&lost)));
+}
+
 /** In the order that leaves nobody calling into what is gone. */
 static void stop(struct agent *agent)
 {
+    end_commands(agent);
     pthread_mutex_lock(&agent->mutex);
     struct link *link = TAKE_PTR(agent->link);
     pthread_mutex_unlock(&agent->mutex);

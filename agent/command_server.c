@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "contracts/commands.h"
 #include "messaging/connection.h"
+#include "messaging/headers.h"
 
 #define SHOWN_VERB_MAX 64 /* bytes of an unknown verb that are repeated in the reply */
 #define LAST_CALL_MS   1000
@@ -30,19 +31,13 @@ struct request {
     struct command_server *server;
     natsConnection *connection;
     natsMsg *message;
-    const char *id; /* X-Harmony-Request-Id, NULL: none */
+    const char *id;       /* X-Harmony-Request-Id, NULL: none */
+    const char *deadline; /* X-Harmony-Deadline, NULL: none */
 };
 
 int64_t command_server_uptime_s(const struct command_server *server)
 {
     return (clock_monotonic_ms() - server->started_ms) / 1000;
-}
-
-static const char *header(natsMsg *message, const char *key)
-{
-    const char *value = NULL;
-
-    return natsMsgHeader_Get(message, key, &value) == NATS_OK ? value : NULL;
 }
 
 static natsStatus send_with_id(const struct request *request, const char *data, size_t size)
@@ -99,8 +94,11 @@ static void answer_unknown(const struct request *request, const char *verb)
     char shown[SHOWN_VERB_MAX + 1];
     size_t size = 0;
 
-    for (; verb[size] && size < SHOWN_VERB_MAX; size++)
-        shown[size] = verb[size] > ' ' && verb[size] < 0x7f ? verb[size] : '?';
+    for (; verb[size] && size < SHOWN_VERB_MAX; size++) {
+        shown[size] = verb[size];
+        if (shown[size] <= ' ' || shown[size] >= 0x7f)
+            shown[size] = '?';
+    }
     shown[size] = '\0';
     cleanup_free char *message = text_format("unknown verb \"%s\"", shown);
     send_error(request, COMMAND_BAD_REQUEST, message);
@@ -109,14 +107,13 @@ static void answer_unknown(const struct request *request, const char *verb)
 /** True when somebody still waits for the reply; else the request was answered with an error. */
 static bool deadline_is_ahead(const struct request *request)
 {
-    const char *text = header(request->message, HEADER_DEADLINE);
     cleanup_error struct error refused = ERROR_INIT;
     int64_t deadline_ms = 0;
     struct timespec now;
 
-    if (!text)
+    if (!request->deadline)
         return true;
-    if (wire_time_parse(text, &deadline_ms, &refused) < 0) {
+    if (wire_time_parse(request->deadline, &deadline_ms, &refused) < 0) {
         send_error(request, COMMAND_BAD_REQUEST, error_root_detail(&refused));
         return false;
     }
@@ -152,7 +149,11 @@ static void on_request(natsConnection *connection, natsSubscription *subscriptio
 {
     /* Without a reply subject nobody could be told anything. */
     if (natsMsg_GetReply(message)) {
-        struct request request = {closure, connection, message, header(message, HEADER_REQUEST_ID)};
+        struct request request = {.server = closure,
+                                  .connection = connection,
+                                  .message = message,
+                                  .id = message_header(message, HEADER_REQUEST_ID),
+                                  .deadline = message_header(message, HEADER_DEADLINE)};
 
         answer(&request);
     }
@@ -202,6 +203,11 @@ int command_server_subscribe(struct command_server *server, natsConnection *hand
         return error_set_nats(err, status, "subscribing", server->subject.text);
     subscription_gate_enter(&server->gate, server->subscription);
     return 0;
+}
+
+void command_server_stop(struct command_server *server)
+{
+    (void)natsSubscription_Unsubscribe(server->subscription); /* it fails when there is none: as good */
 }
 
 void command_server_free(struct command_server *server)

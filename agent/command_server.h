@@ -18,6 +18,8 @@ MUST_CHECK int command_server_new(const char *device_id, const char *version, st
 MUST_CHECK int command_server_subscribe(struct command_server *server, natsConnection *handle, struct error *err);
 /** Seconds since command_server_new(). */
 int64_t command_server_uptime_s(const struct command_server *server);
+/** Take no further request: once the server has heard of it, whoever asks is told at once that nobody is there. */
+void command_server_stop(struct command_server *server);
 /** Ends the subscription and waits for a request in progress. NULL is fine. */
 void command_server_free(struct command_server *server);
 DEFINE_CLEANUP(struct command_server *, command_server_free)

@@ -15,10 +15,10 @@
 
 extern const struct error_domain config_error_domain;
 enum config_error {
-    CONFIG_SYNTAX = 1,  /**< not TOML */
-    CONFIG_MISSING,     /**< a required key */
+    CONFIG_SYNTAX = 1, /**< not TOML */
+    CONFIG_MISSING,    /**< a required key */
     CONFIG_WRONG_TYPE,
-    CONFIG_INVALID,     /**< right type, unusable value */
+    CONFIG_INVALID, /**< right type, unusable value */
     CONFIG_UNKNOWN_KEY,
 };
 
@@ -26,16 +26,16 @@ struct agent_config {
     char *device_id;
     struct device_label *labels; /**< sorted by key */
     size_t label_count;
-    bool runtime_enabled;      /**< default true */
-    char *state_directory;     /**< default /var/lib/harmony-fleet-agent */
+    bool runtime_enabled;  /**< default true */
+    char *state_directory; /**< default /var/lib/harmony-fleet-agent */
     struct text_list nats_urls;
-    char *ca_file;             /**< NULL: none; same below */
+    char *ca_file; /**< NULL: none; same below */
     char *cert_file;
     char *key_file;
     struct credentials *credentials; /**< NULL: connect without */
-    char *podman_socket;       /**< default /run/podman/podman.sock */
-    int heartbeat_interval_ms; /**< default 30000 */
-    int reconcile_interval_ms; /**< default 30000 */
+    char *podman_socket;             /**< default /run/podman/podman.sock */
+    int heartbeat_interval_ms;       /**< default 30000 */
+    int reconcile_interval_ms;       /**< default 30000 */
 };
 
 /**

@@ -90,16 +90,16 @@ static bool entry_point_matches(const struct comparison *comparison, char **diff
     return false;
 }
 
-static bool array_is(const cJSON *array, char *const *items, size_t count)
+/** The rest of an array from `item` on. */
+static bool rest_is(const cJSON *item, char *const *items, size_t count)
 {
-    if ((size_t)cJSON_GetArraySize(array) != count)
-        return false;
-    const cJSON *item = array ? array->child : NULL;
-    for (size_t i = 0; i < count; i++, item = item->next) {
+    size_t i = 0;
+
+    for (; item && i < count; item = item->next, i++) {
         if (!text_equal(cJSON_GetStringValue(item), items[i]))
             return false;
     }
-    return true;
+    return !item && i == count;
 }
 
 /** Equal as JSON, where null, absent and empty are the same. */
@@ -115,7 +115,7 @@ static bool arguments_match(const struct comparison *comparison, char **differen
     const struct text_list *args = &comparison->spec->args;
     const cJSON *command = member(container_config(comparison), "Cmd");
 
-    if (args->count > 0 && array_is(command, args->items, args->count))
+    if (args->count > 0 && rest_is(command ? command->child : NULL, args->items, args->count))
         return true;
     if (args->count == 0 && (!comparison->image || arrays_equal(command, member(image_config(comparison), "Cmd"))))
         return true;
@@ -322,15 +322,11 @@ static bool is_health_check(const cJSON *check, const struct health_check *wante
 {
     const cJSON *test = member(check, "Test");
     const cJSON *retries = member(check, "Retries");
-    const cJSON *item = test ? test->child : NULL;
+    const cJSON *kind = test ? test->child : NULL;
 
-    if ((size_t)cJSON_GetArraySize(test) != wanted->command.count + 1 || !text_equal(cJSON_GetStringValue(item), "CMD"))
+    if (!kind || !text_equal(cJSON_GetStringValue(kind), "CMD") ||
+        !rest_is(kind->next, wanted->command.items, wanted->command.count))
         return false;
-    for (size_t i = 0; i < wanted->command.count; i++) {
-        item = item->next;
-        if (!text_equal(cJSON_GetStringValue(item), wanted->command.items[i]))
-            return false;
-    }
     return seconds_match(check, "Interval", wanted->interval_s) && seconds_match(check, "Timeout", wanted->timeout_s) &&
            seconds_match(check, "StartPeriod", wanted->start_period_s) &&
            (cJSON_IsNumber(retries) ? retries->valueint : 0) == wanted->retries;

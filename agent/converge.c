@@ -7,6 +7,7 @@
 #include "agent/container_match.h"
 #include "agent/init_containers.h"
 #include "agent/podman_pull.h"
+#include "agent/removal.h"
 #include "agent/service_watch.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -62,6 +63,19 @@ static bool has_label(const cJSON *container, const char *label, const char *val
     return text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, label)), value);
 }
 
+/**
+ * podman's storage knows the name, podman itself does not: it was killed, or lost power, while it made a container of
+ * that name. Nothing has run in it, and nothing but its name is left to know it by.
+ */
+static int remove_unfinished(const struct convergence *convergence, const char *name, const struct error *refusal,
+                             struct error *err)
+{
+    if (podman_container_remove(convergence->client, name, 0, err) < 0)
+        return -1;
+    return error_set(err, &podman_error_domain, PODMAN_STALE, "creating container", name, "%s",
+                     error_root_detail(refusal));
+}
+
 /** Somebody has the name we want: one of ours that came up meanwhile, or a stranger, who keeps it. */
 static int explain_conflict(const struct convergence *convergence, const char *name, struct error *err)
 {
@@ -72,9 +86,8 @@ static int explain_conflict(const struct convergence *convergence, const char *n
     if (podman_container_inspect(convergence->client, name, &container, err) < 0) {
         if (!error_is(err, &podman_error_domain, PODMAN_NOT_FOUND))
             return -1;
-        error_clear(err); /* podman's storage knows the name, podman itself does not: its words tell what to do */
-        return error_set(err, &podman_error_domain, PODMAN_REFUSED, "creating container", name, "%s",
-                         error_root_detail(&refusal));
+        error_clear(err);
+        return remove_unfinished(convergence, name, &refusal, err);
     }
     if (has_label(container, LABEL_DEVICE, convergence->device) &&
         has_label(container, LABEL_DEPLOYMENT, convergence->deployment))
@@ -217,6 +230,7 @@ static int need_image(const struct convergence *convergence, const char *image, 
         return -1;
     if (document)
         return 0;
+    converge_say(convergence, "pulling %s", image); /* podman's first words may be long in coming */
     return podman_pull(convergence->client, image, say_pull, &report, err);
 }
 
@@ -250,21 +264,23 @@ static int note_failure(struct plan *plan, struct error *err)
     return over ? -1 : 0;
 }
 
-static int remove_one(const struct plan *plan, const struct observed_container *observed, struct error *err)
-{
-    converge_say(plan->convergence, "removing %s", observed->name);
-    return podman_container_remove(plan->convergence->client, observed->id, STOP_GRACE_S, err);
-}
-
 /** Containers of the deployment that no service of it is served by. */
 static int remove_obsolete(struct plan *plan)
 {
+    cleanup_free const struct observed_container **obsolete =
+        NEW_ARRAY(const struct observed_container *, plan->observed.count);
+    struct error err = ERROR_INIT;
+    size_t count = 0;
+
     for (size_t i = 0; i < plan->observed.count; i++) {
-        struct error err = ERROR_INIT;
-        if (!plan->taken[i] && remove_one(plan, &plan->observed.items[i], &err) < 0 && note_failure(plan, &err) < 0)
-            return -1;
+        if (plan->taken[i])
+            continue;
+        obsolete[count++] = &plan->observed.items[i];
+        converge_say(plan->convergence, "removing %s", plan->observed.items[i].name);
     }
-    return 0;
+    if (count == 0 || containers_remove(plan->convergence->client, obsolete, count, STOP_GRACE_S, &err) == 0)
+        return 0;
+    return note_failure(plan, &err);
 }
 
 static int make_service(const struct plan *plan, size_t index, struct error *err)

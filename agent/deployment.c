@@ -131,13 +131,23 @@ void deployment_free(struct deployment *deployment)
     work_free(deployment->work);
     deployment->step = STEP_SETTLED;
     drop_score(deployment);
+    desired_change_clear(&deployment->change);
     state_report_clear(&deployment->report);
     free(deployment);
 }
 
 /* What is wanted */
 
-void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score)
+static void store_later(struct deployment *deployment, const char *data, size_t size)
+{
+    desired_change_clear(&deployment->change);
+    if (data)
+        deployment->change = (struct desired_change){
+            .kind = CHANGE_PUT, .revision = deployment->revision, .data = text_copy_n(data, size), .size = size};
+}
+
+void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score,
+                     const char *data, size_t size)
 {
     drop_score(deployment);
     deployment->goal = GOAL_RUN;
@@ -146,6 +156,7 @@ void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t 
     deployment->score = score;
     deployment->watches = NEW_ARRAY(struct service_watch, score->podman.service_count);
     deployment->retry_failed = true;
+    store_later(deployment, data, size);
     happen(deployment, EVENT_WANTED);
 }
 
@@ -155,17 +166,20 @@ void deployment_announce(struct deployment *deployment)
     deployment->report.message_ms = clock_monotonic_ms();
 }
 
-void deployment_want_again(struct deployment *deployment, uint64_t revision)
+void deployment_want_again(struct deployment *deployment, uint64_t revision, const char *data, size_t size)
 {
     deployment->revision = revision;
     deployment->retry_failed = true;
-    if (deployment->step != STEP_WORKING) /* what is being done is what is wanted */
-        happen(deployment, EVENT_WANTED);
+    store_later(deployment, data, size);
+    happen(deployment, EVENT_WANTED);
 }
 
-void deployment_want_absent(struct deployment *deployment)
+void deployment_want_absent(struct deployment *deployment, bool store)
 {
     drop_score(deployment);
+    desired_change_clear(&deployment->change);
+    if (store)
+        deployment->change = (struct desired_change){.kind = CHANGE_REMOVING, .revision = deployment->revision};
     deployment->goal = GOAL_ABSENT;
     state_report_enter(&deployment->report, PHASE_REMOVING, deployment->revision, NULL);
     happen(deployment, EVENT_WANTED);
@@ -199,7 +213,7 @@ static char **verified_of(const struct deployment *deployment)
 
 int deployment_begin(struct deployment *deployment, struct work_order order, struct error *err)
 {
-    if (deployment->goal == GOAL_LEFT_ALONE) {
+    if (deployment->goal == GOAL_LEFT_ALONE && deployment->change.kind == CHANGE_NONE) {
         happen(deployment, EVENT_DONE);
         return 0;
     }
@@ -208,10 +222,13 @@ int deployment_begin(struct deployment *deployment, struct work_order order, str
     order.score = deployment->score;
     order.verified = verified;
     order.retry_failed = deployment->retry_failed;
+    order.change = deployment->change;
+    order.only_store = deployment->goal == GOAL_LEFT_ALONE;
     if (work_start(&order, &deployment->work, err) < 0) {
         happen(deployment, EVENT_FAILED);
         return -1;
     }
+    deployment->change = (struct desired_change){0}; /* it is the work's */
     happen(deployment, EVENT_BEGUN);
     return 0;
 }
@@ -288,7 +305,7 @@ static void report_progress(struct deployment *deployment, const char *progress,
     state_report_say(report, progress, now_ms);
 }
 
-enum deployment_news deployment_collect(struct deployment *deployment, int64_t now_ms)
+enum deployment_news deployment_collect(struct deployment *deployment, uint64_t last_look, int64_t now_ms)
 {
     if (!deployment->work)
         return NEWS_NONE;
@@ -300,6 +317,7 @@ enum deployment_news deployment_collect(struct deployment *deployment, int64_t n
     if (!ended)
         return NEWS_NONE;
     enum deployment_news news = end_work(deployment);
+    deployment->last_look = last_look;
     work_free(TAKE_PTR(deployment->work));
     return news;
 }
@@ -386,11 +404,14 @@ static void report_finding(struct deployment *deployment, const struct service_f
     report_health(deployment, observed, now_ms);
 }
 
-int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, int64_t now_ms)
+int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, uint64_t look,
+                         int64_t now_ms)
 {
     struct service_finding gravest = {.verdict = SERVICE_WELL, .look_again_ms = INT64_MAX};
     size_t found = 0;
 
+    if (look <= deployment->last_look)
+        return INT64_MAX; /* another look follows the end of every work */
     if (deployment->goal == GOAL_ABSENT || deployment->step == STEP_WORKING || deployment->step == STEP_SUPERSEDED)
         return INT64_MAX;
     if (deployment->goal == GOAL_LEFT_ALONE || deployment->step == STEP_DUE) {

@@ -53,24 +53,28 @@ struct deployment {
 
     enum deployment_step step;
     int64_t due_ms;
-    int failures;      /**< in a row */
-    int interruptions; /**< in a row */
-    struct work *work; /**< WORKING, SUPERSEDED */
+    int failures;                 /**< in a row */
+    int interruptions;            /**< in a row */
+    struct work *work;            /**< WORKING, SUPERSEDED */
+    uint64_t last_look;           /**< its containers have been changed since: it and those before it say nothing */
+    struct desired_change change; /**< not on disk yet; done by the next work */
 
     struct state_report report;
 };
 
+/** One of which nothing is wanted or known yet. Never NULL. */
 struct deployment *deployment_new(const char *name);
 void deployment_free(struct deployment *deployment);
 
-/** Another desired state; takes the score. */
-void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score);
+/** Another desired state; takes the score. It is put on disk unless `data` is NULL (it comes from there). */
+void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score,
+                     const char *data, size_t size);
 /** Report what was wanted just now as Pending. (What comes from the store is only reported once it was looked at.) */
 void deployment_announce(struct deployment *deployment);
 /** The same score under another revision. */
-void deployment_want_again(struct deployment *deployment, uint64_t revision);
-/** The desired state was deleted. */
-void deployment_want_absent(struct deployment *deployment);
+void deployment_want_again(struct deployment *deployment, uint64_t revision, const char *data, size_t size);
+/** The desired state was deleted; `store`: that is to be put on disk. */
+void deployment_want_absent(struct deployment *deployment, bool store);
 /** A desired state that cannot be used, and why. */
 void deployment_refuse(struct deployment *deployment, uint64_t revision, const char *reason);
 
@@ -87,12 +91,15 @@ enum deployment_news {
     NEWS_INTERRUPTED, /**< podman may be away: look whether it is */
     NEWS_GONE,        /**< nothing is left of it: forget it */
 };
-/** Take progress and results from the work. */
-enum deployment_news deployment_collect(struct deployment *deployment, int64_t now_ms);
+/** Take progress and results from the work. `last_look` is the number of the last look that was requested. */
+enum deployment_news deployment_collect(struct deployment *deployment, uint64_t last_look, int64_t now_ms);
 
-/** Compare what is observed of all containers with what is wanted; a difference makes it due. Returns when to look again
- * (INT64_MAX: at the next event). */
-int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, int64_t now_ms);
+/**
+ * Compare what was observed of all containers by look number `look` with what is wanted; a difference makes it due.
+ * Returns when to look again (INT64_MAX: at the next event).
+ */
+int64_t deployment_judge(struct deployment *deployment, const struct observed_list *observed, uint64_t look,
+                         int64_t now_ms);
 /** podman said that a container of service `service` ended. */
 void deployment_note_death(struct deployment *deployment, const char *service, const char *id, int exit_code,
                            int64_t now_ms);

@@ -21,7 +21,7 @@ struct deployment *deployment_table_need(struct deployment_table *table, const c
 
     if (deployment)
         return deployment;
-    table->items = memory_resize(table->items, table->count + 1, sizeof(*table->items));
+    table->items = memory_resize(table->items, table->count + 1, sizeof(struct deployment *));
     deployment = deployment_new(name);
     table->items[table->count++] = deployment;
     return deployment;

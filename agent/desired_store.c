@@ -159,37 +159,36 @@ int desired_store_load(struct desired_store *store, desired_visit visit, void *c
     return result;
 }
 
-static int write_file(struct desired_store *store, const char *deployment, const struct text_buffer *text,
-                      struct error *err)
+void desired_change_clear(struct desired_change *change)
+{
+    free(change->data);
+    *change = (struct desired_change){0};
+}
+
+int desired_store_apply(const struct desired_store *store, const char *deployment, const struct desired_change *change,
+                        struct error *err)
 {
     cleanup_free char *path = path_of(store, deployment);
+    cleanup_text_buffer struct text_buffer text = {0};
 
-    if (file_write_atomic(path, text_buffer_text(text), text->size, FILE_MODE, err) < 0)
+    switch (change->kind) {
+    case CHANGE_NONE:
+        return 0;
+    case CHANGE_PUT:
+        text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"desired\":", change->revision);
+        text_buffer_append(&text, change->data, change->size);
+        text_buffer_add(&text, "}\n");
+        break;
+    case CHANGE_REMOVING:
+        text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"removing\":true}\n", change->revision);
+        break;
+    }
+    if (file_write_atomic(path, text.data, text.size, FILE_MODE, err) < 0)
         return error_wrap(err, "storing the desired state of", deployment);
     return 0;
 }
 
-int desired_store_put(struct desired_store *store, const char *deployment, uint64_t revision, const char *data,
-                      size_t size, struct error *err)
-{
-    cleanup_text_buffer struct text_buffer text = {0};
-
-    text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"desired\":", revision);
-    text_buffer_append(&text, data, size);
-    text_buffer_add(&text, "}\n");
-    return write_file(store, deployment, &text, err);
-}
-
-int desired_store_mark_removing(struct desired_store *store, const char *deployment, uint64_t revision,
-                                struct error *err)
-{
-    cleanup_text_buffer struct text_buffer text = {0};
-
-    text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"removing\":true}\n", revision);
-    return write_file(store, deployment, &text, err);
-}
-
-int desired_store_remove(struct desired_store *store, const char *deployment, struct error *err)
+int desired_store_remove(const struct desired_store *store, const char *deployment, struct error *err)
 {
     cleanup_free char *path = path_of(store, deployment);
 

@@ -38,10 +38,16 @@ typedef void (*desired_visit)(void *context, const struct desired_record *record
  */
 MUST_CHECK int desired_store_load(struct desired_store *store, desired_visit visit, void *context, struct error *err);
 
-/** `data` is a JSON document. Errors: system. */
-MUST_CHECK int desired_store_put(struct desired_store *store, const char *deployment, uint64_t revision,
-                                 const char *data, size_t size, struct error *err);
-/** Remember that it is being removed. */
-MUST_CHECK int desired_store_mark_removing(struct desired_store *store, const char *deployment, uint64_t revision,
-                                           struct error *err);
-MUST_CHECK int desired_store_remove(struct desired_store *store, const char *deployment, struct error *err);
+/** What is to be put on disk of one deployment. Zero: nothing. */
+struct desired_change {
+    enum { CHANGE_NONE, CHANGE_PUT, CHANGE_REMOVING } kind;
+    uint64_t revision;
+    char *data; /**< CHANGE_PUT: a JSON document; owned */
+    size_t size;
+};
+void desired_change_clear(struct desired_change *change);
+/** Put it on disk; it may take long when the disk is busy. Different deployments may be changed in different threads at
+ * the same time. Errors: system. */
+MUST_CHECK int desired_store_apply(const struct desired_store *store, const char *deployment,
+                                   const struct desired_change *change, struct error *err);
+MUST_CHECK int desired_store_remove(const struct desired_store *store, const char *deployment, struct error *err);

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "messaging/headers.h"
 
 #define STREAM         "KV_" BUCKET_DESIRED_STATE
 #define SUBJECT_PREFIX "$KV." BUCKET_DESIRED_STATE "."
-#define OPERATION      "KV-Operation" /* header of a deletion; a put has none (NATS ADR-8) */
+#define OPERATION      "KV-Operation"       /* header of a deletion; a put has none, or says so (NATS ADR-8) */
+#define MARKER_REASON  "Nats-Marker-Reason" /* header of what a server leaves in place of an expired value (ADR-43) */
 #define WAIT_MS        3000
 #define LAST_CALL_MS   1000
 
@@ -40,17 +42,25 @@ static void complete(struct desired_watch *watch)
     free(names);
 }
 
+static bool is_deletion(natsMsg *message)
+{
+    const char *operation = message_header(message, OPERATION);
+
+    if (operation)
+        return strcmp(operation, "DEL") == 0 || strcmp(operation, "PURGE") == 0;
+    return message_header(message, MARKER_REASON) != NULL;
+}
+
 /** One key's put or deletion. Called with the mutex held. */
 static void take(struct desired_watch *watch, natsMsg *message, uint64_t revision)
 {
     const char *key = natsMsg_GetSubject(message) + strlen(SUBJECT_PREFIX);
     cleanup_error struct error refused = ERROR_INIT;
-    const char *operation = NULL;
     struct wire_target target;
 
     if (desired_state_key_parse(key, &target, &refused) < 0) {
         log_debug("desired-state key ignored", LOG_TEXT("key", key));
-    } else if (natsMsgHeader_Get(message, OPERATION, &operation) == NATS_OK) { /* DEL or PURGE */
+    } else if (is_deletion(message)) {
         key_table_remove(&watch->keys, target.deployment);
         watch->sink.deleted(watch->sink.context, target.deployment);
     } else {

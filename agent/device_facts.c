@@ -15,9 +15,11 @@
 static char *unquote(const char *value, size_t size)
 {
     char *text = NEW_ARRAY(char, size + 1);
-    char quote = size > 0 && (value[0] == '"' || value[0] == '\'') ? value[0] : '\0';
+    char quote = '\0';
     size_t used = 0;
 
+    if (size > 0 && (value[0] == '"' || value[0] == '\''))
+        quote = value[0];
     for (size_t i = quote ? 1 : 0; i < size && (!quote || value[i] != quote); i++) {
         if (quote == '"' && value[i] == '\\' && i + 1 < size)
             i++;

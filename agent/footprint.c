@@ -22,8 +22,10 @@ static int drop_segments(struct dl_phdr_info *object, size_t size, void *context
         uintptr_t begin = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
         uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
 
-        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W) && end > begin)
-            madvise((void *)begin, end - begin, MADV_DONTNEED); /* the vdso refuses, rightly */
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) || end <= begin)
+            continue;
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): ELF headers give addresses as integers
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* the vdso refuses, rightly */
     }
     return 0;
 }

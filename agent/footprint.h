@@ -6,4 +6,5 @@
  * back from the page cache.
  */
 
+/** Give back what can be had again. Costs some page faults afterwards. */
 void footprint_trim(void);

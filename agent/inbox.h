@@ -29,7 +29,6 @@ struct command {
     uint64_t revision;
     char *data; /**< terminated */
     size_t size;
-    bool save;     /**< what it changed is to be put on disk */
     char *refusal; /**< why the value cannot even be looked at; NULL: it can */
     struct text_list names;
     char *service;
@@ -41,6 +40,7 @@ struct command *command_new(enum command_kind kind, const char *deployment);
 void commands_free(struct command *first);
 
 struct inbox;
+/** An empty one. Never NULL. */
 struct inbox *inbox_new(void);
 void inbox_free(struct inbox *inbox);
 /** Add a command; the inbox then owns it. */

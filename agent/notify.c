@@ -32,9 +32,9 @@ int64_t notify_watchdog_ms(void)
 {
     const char *interval = getenv("WATCHDOG_USEC");
     const char *pid = getenv("WATCHDOG_PID");
-    long long microseconds = interval ? atoll(interval) : 0;
+    long long microseconds = interval ? strtoll(interval, NULL, 10) : 0;
 
-    if (microseconds <= 0 || (pid && atol(pid) != (long)getpid()))
+    if (microseconds <= 0 || (pid && strtol(pid, NULL, 10) != getpid()))
         return 0;
     return microseconds / 1000;
 }

@@ -37,6 +37,7 @@ const struct error_domain podman_error_domain = {"podman", podman_code_name};
 
 struct podman_client {
     struct http_client *http;
+    char *socket;
     atomic_bool cancelled; /* stays: http_client_cancel ends one exchange, we mean all that would follow as well */
 };
 
@@ -49,6 +50,7 @@ int podman_client_new(const char *socket, struct podman_client **ret, struct err
         return error_wrap(err, "preparing to talk to podman at", socket);
     *ret = NEW(struct podman_client);
     (*ret)->http = http;
+    (*ret)->socket = text_copy(socket);
     return 0;
 }
 
@@ -57,6 +59,7 @@ void podman_client_free(struct podman_client *client)
     if (!client)
         return;
     http_client_free(client->http);
+    free(client->socket);
     free(client);
 }
 
@@ -64,6 +67,16 @@ void podman_client_cancel(struct podman_client *client)
 {
     atomic_store(&client->cancelled, true);
     http_client_cancel(client->http);
+}
+
+bool podman_client_is_cancelled(const struct podman_client *client)
+{
+    return atomic_load(&client->cancelled);
+}
+
+const char *podman_client_socket(const struct podman_client *client)
+{
+    return client->socket;
 }
 
 int podman_stream(struct podman_client *client, const char *operation, const char *subject,

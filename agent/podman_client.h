@@ -35,11 +35,15 @@ enum podman_error {
 };
 
 struct podman_client;
+/** Connects at the first call. Errors: general/GENERAL_INVALID (a path too long for a socket). */
 MUST_CHECK int podman_client_new(const char *socket, struct podman_client **ret, struct error *err);
 void podman_client_free(struct podman_client *client);
 DEFINE_CLEANUP(struct podman_client *, podman_client_free)
 /** End the call that runs in another thread, and all that follow, with HTTP_STOPPED. Thread-safe. */
 void podman_client_cancel(struct podman_client *client);
+bool podman_client_is_cancelled(const struct podman_client *client);
+/** The socket it talks to. Borrowed. */
+const char *podman_client_socket(const struct podman_client *client);
 /** A streamed exchange without a deadline (idle_ms may bound it); see http_exchange. */
 MUST_CHECK int podman_stream(struct podman_client *client, const char *operation, const char *subject,
                              const struct http_request *request, struct http_reply *ret, struct error *err);
@@ -51,6 +55,7 @@ int podman_refusal(const struct http_reply *reply, const char *operation, const 
 MUST_CHECK int podman_get_json(struct podman_client *client, const char *operation, const char *subject,
                                const char *path, cJSON **ret, struct error *err);
 
+/** Does it answer at all? */
 MUST_CHECK int podman_ping(struct podman_client *client, struct error *err);
 /** "4.3.1". Takes podman a third of a second (it runs conmon and the OCI runtime). Caller frees *ret. */
 MUST_CHECK int podman_version(struct podman_client *client, char **ret, struct error *err);

@@ -53,6 +53,13 @@ static void on_connected(void *context)
     inbox_want_pass(reconciler->inbox, clock_monotonic_ms() + EVENTS_SETTLE_MS);
 }
 
+static void on_look(void *context)
+{
+    struct reconciler *reconciler = context;
+
+    inbox_nudge(reconciler->inbox);
+}
+
 static void on_version(void *context, const char *version)
 {
     struct reconciler *reconciler = context;
@@ -76,14 +83,12 @@ static int64_t next_ms(const struct reconciler *reconciler)
 
     if (deployment_table_working(&reconciler->table) == 0)
         next = earlier(next, reconciler->trim_ms);
-
     if (reconciler->outage.since_ms != 0)
         next = earlier(next, reconciler->outage.retry_ms);
-    bool can_begin = reconciler_can_begin(reconciler);
     for (size_t i = 0; i < reconciler->table.count; i++) {
         const struct deployment *deployment = reconciler->table.items[i];
         next = earlier(next, state_report_flush_ms(&deployment->report));
-        if (can_begin && deployment->step == STEP_DUE)
+        if (deployment->step == STEP_DUE && reconciler_can_begin(reconciler, deployment))
             next = earlier(next, deployment->due_ms);
     }
     return next;
@@ -103,13 +108,13 @@ static void *run(void *context)
     struct delivery delivery = {0};
 
     while (inbox_wait(reconciler->inbox, next_ms(reconciler), &delivery)) {
+        atomic_fetch_add(&reconciler->turns, 1);
         reconciler_apply(reconciler, delivery.commands);
         bool ended = reconciler_collect(reconciler);
+        reconciler_observe(reconciler);
         if (ended || delivery.pass_wanted || pass_is_due(reconciler))
-            reconciler_pass(reconciler);
+            reconciler_look(reconciler);
         reconciler_begin(reconciler);
-        /* podman is at work while the disk is */
-        reconciler_save(reconciler, delivery.commands);
         reconciler_report(reconciler);
         commands_free(TAKE_PTR(delivery.commands));
         reconciler_trim(reconciler);
@@ -124,8 +129,9 @@ static void dispose(struct reconciler *reconciler)
 {
     if (!reconciler)
         return;
+    podman_events_free(reconciler->events);
+    look_free(reconciler->look);
     deployment_table_clear(&reconciler->table);
-    podman_client_free(reconciler->client);
     desired_store_free(reconciler->store);
     inbox_free(reconciler->inbox);
     free(reconciler->outage.text);
@@ -156,13 +162,13 @@ static int start_threads(struct reconciler *reconciler, struct error *err)
     const struct podman_listener listener = {
         .connected = on_connected, .event = on_event, .version = on_version, .context = reconciler};
 
+    const char *socket = reconciler->podman_socket;
+
     if (reconciler->runtime_enabled &&
-        podman_events_start(reconciler->podman_socket, reconciler->device_id, &listener, &reconciler->events, err) < 0)
+        (look_start(socket, reconciler->device_id, on_look, reconciler, &reconciler->look, err) < 0 ||
+         podman_events_start(socket, reconciler->device_id, &listener, &reconciler->events, err) < 0))
         return -1;
-    if (thread_start(&reconciler->thread, run, reconciler, err) == 0)
-        return 0;
-    podman_events_free(TAKE_PTR(reconciler->events));
-    return -1;
+    return thread_start(&reconciler->thread, run, reconciler, err);
 }
 
 int reconciler_new(const struct reconciler_options *options, struct reconciler **ret, struct error *err)
@@ -171,8 +177,6 @@ int reconciler_new(const struct reconciler_options *options, struct reconciler *
 
     if (desired_store_new(options->state_directory, &reconciler->store, err) < 0 ||
         reconciler_load(reconciler, err) < 0)
-        return -1;
-    if (options->runtime_enabled && podman_client_new(options->podman_socket, &reconciler->client, err) < 0)
         return -1;
     if (start_threads(reconciler, err) < 0)
         return -1;
@@ -185,10 +189,7 @@ void reconciler_free(struct reconciler *reconciler)
     if (!reconciler)
         return;
     inbox_stop(reconciler->inbox);
-    if (reconciler->client)
-        podman_client_cancel(reconciler->client);
-    podman_events_free(reconciler->events);
-    thread_join(&reconciler->thread);
+    thread_join(&reconciler->thread); /* it waits for nothing but its inbox */
     dispose(reconciler);
 }
 
@@ -228,6 +229,11 @@ void reconciler_report_all(struct reconciler *reconciler)
 void reconciler_wake(struct reconciler *reconciler)
 {
     inbox_want_pass(reconciler->inbox, 0);
+}
+
+uint64_t reconciler_turns(struct reconciler *reconciler)
+{
+    return atomic_load(&reconciler->turns);
 }
 
 uint64_t reconciler_passes(struct reconciler *reconciler)

@@ -53,5 +53,7 @@ void reconciler_retain(struct reconciler *reconciler, const char *const *deploym
 void reconciler_report_all(struct reconciler *reconciler);
 /** Reconcile now. */
 void reconciler_wake(struct reconciler *reconciler);
-/** Number of full reconcile passes done so far (for tests, metrics and the watchdog). */
+/** Number of full reconcile passes done so far (for tests and metrics). */
 uint64_t reconciler_passes(struct reconciler *reconciler);
+/** Grows as long as the worker goes round, also while podman cannot be reached (for the watchdog). */
+uint64_t reconciler_turns(struct reconciler *reconciler);

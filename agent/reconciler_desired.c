@@ -60,52 +60,40 @@ static struct score *decode(struct reconciler *reconciler, const char *name, uin
     return score;
 }
 
-/* Returns whether what is on disk has to change. */
-static bool put(struct reconciler *reconciler, const struct command *command)
+static void put(struct reconciler *reconciler, const struct command *command)
 {
     if (command->refusal) {
         refuse(reconciler, command->deployment, command->revision,
                reconciler->runtime_enabled ? command->refusal : disabled);
-        return false;
+        return;
     }
     struct score *score = decode(reconciler, command->deployment, command->revision, command->data, command->size);
     if (!score)
-        return false;
+        return;
     uint64_t content = score_fingerprint(score, command->data, command->size);
     struct deployment *deployment = deployment_table_need(&reconciler->table, command->deployment);
     bool again = deployment->score && deployment->content == content;
     if (again && deployment->revision == command->revision) {
         score_free(score);
-        return false;
+        return;
     }
     log_info("a desired state is to be applied", LOG_TEXT("deployment", command->deployment),
              LOG_INTEGER("revision", command->revision));
     if (again) {
-        deployment_want_again(deployment, command->revision);
+        deployment_want_again(deployment, command->revision, command->data, command->size);
         score_free(score);
     } else {
-        deployment_want(deployment, command->revision, content, score);
+        deployment_want(deployment, command->revision, content, score, command->data, command->size);
     }
     deployment_announce(deployment);
-    return true;
 }
 
-static void note_unsaved(const struct error *err, const char *name)
+static void forget(struct deployment *deployment)
 {
-    log_failure("a desired state could not be stored: after a reboot it has to come from NATS", err,
-                LOG_TEXT("deployment", name));
-}
-
-static void forget(struct reconciler *reconciler, struct deployment *deployment)
-{
-    cleanup_error struct error err = ERROR_INIT;
-
     if (deployment->goal == GOAL_ABSENT && deployment->report.known)
         return; /* already at it */
     log_info("a deployment is to be removed", LOG_TEXT("deployment", deployment->name));
-    deployment_want_absent(deployment);
-    if (desired_store_mark_removing(reconciler->store, deployment->name, deployment->revision, &err) < 0)
-        note_unsaved(&err, deployment->name);
+    deployment_want_absent(deployment, true);
 }
 
 /** After a full read of the bucket: what it does not have was deleted while we could not hear of it. */
@@ -113,7 +101,7 @@ static void retain(struct reconciler *reconciler, const struct text_list *names)
 {
     for (size_t i = 0; i < reconciler->table.count; i++) {
         if (!text_list_contains(names, reconciler->table.items[i]->name))
-            forget(reconciler, reconciler->table.items[i]);
+            forget(reconciler->table.items[i]);
     }
     reconciler->bucket_seen = true;
     inbox_want_pass(reconciler->inbox, 0);
@@ -150,10 +138,10 @@ void reconciler_apply(struct reconciler *reconciler, struct command *commands)
     for (struct command *command = commands; command; command = command->next) {
         switch (command->kind) {
         case COMMAND_PUT:
-            command->save = put(reconciler, command);
+            put(reconciler, command);
             break;
         case COMMAND_DELETE:
-            forget(reconciler, deployment_table_need(&reconciler->table, command->deployment));
+            forget(deployment_table_need(&reconciler->table, command->deployment));
             break;
         case COMMAND_RETAIN:
             retain(reconciler, &command->names);
@@ -174,16 +162,6 @@ void reconciler_apply(struct reconciler *reconciler, struct command *commands)
     }
 }
 
-void reconciler_save(struct reconciler *reconciler, const struct command *commands)
-{
-    for (const struct command *command = commands; command; command = command->next) {
-        cleanup_error struct error err = ERROR_INIT;
-        if (command->save && desired_store_put(reconciler->store, command->deployment, command->revision, command->data,
-                                               command->size, &err) < 0)
-            note_unsaved(&err, command->deployment);
-    }
-}
-
 static void load_record(void *context, const struct desired_record *record)
 {
     struct reconciler *reconciler = context;
@@ -191,13 +169,13 @@ static void load_record(void *context, const struct desired_record *record)
     if (!record->data) {
         struct deployment *deployment = deployment_table_need(&reconciler->table, record->deployment);
         deployment->revision = record->revision;
-        deployment_want_absent(deployment);
+        deployment_want_absent(deployment, false);
         return;
     }
     struct score *score = decode(reconciler, record->deployment, record->revision, record->data, record->size);
     if (score)
         deployment_want(deployment_table_need(&reconciler->table, record->deployment), record->revision,
-                        score_fingerprint(score, record->data, record->size), score);
+                        score_fingerprint(score, record->data, record->size), score, NULL, 0);
 }
 
 int reconciler_load(struct reconciler *reconciler, struct error *err)

@@ -17,13 +17,13 @@ enum {
 
 /* podman is away */
 
-static void begin_outage(struct reconciler *reconciler, const struct error *err)
+static void begin_outage(struct reconciler *reconciler, const struct error *err, int64_t since_ms)
 {
     struct outage *outage = &reconciler->outage;
     int64_t now_ms = clock_monotonic_ms();
 
     if (outage->since_ms == 0) {
-        outage->since_ms = now_ms;
+        outage->since_ms = since_ms;
         log_trouble("podman does not answer", err, LOG_TEXT("socket", reconciler->podman_socket));
     }
     free(outage->text);
@@ -59,49 +59,58 @@ static void report_outage(struct reconciler *reconciler)
 /* Comparing */
 
 /** Containers with our labels whose deployment nobody wants, once we know what is wanted. */
-static void judge_leftovers(struct reconciler *reconciler, const struct observed_list *observed)
+static void judge_leftovers(struct reconciler *reconciler, const struct look_result *result)
 {
-    for (size_t i = 0; reconciler->bucket_seen && i < observed->count; i++) {
-        const char *name = observed->items[i].deployment;
+    bool known = reconciler->bucket_seen && result->request > reconciler->last_removal;
+
+    for (size_t i = 0; known && i < result->observed.count; i++) {
+        const char *name = result->observed.items[i].deployment;
         if (!token_is_valid(name) || deployment_table_find(&reconciler->table, name))
             continue;
         log_info("containers of a deployment that does not exist are removed", LOG_TEXT("deployment", name));
-        deployment_want_absent(deployment_table_need(&reconciler->table, name));
+        deployment_want_absent(deployment_table_need(&reconciler->table, name), true);
     }
 }
 
-static void judge(struct reconciler *reconciler, const struct observed_list *observed)
+static void judge(struct reconciler *reconciler, const struct look_result *result)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    reconciler->look_again_ms = INT64_MAX;
     for (size_t i = 0; i < reconciler->table.count; i++) {
-        int64_t look_again_ms = deployment_judge(reconciler->table.items[i], observed, now_ms);
+        int64_t look_again_ms =
+            deployment_judge(reconciler->table.items[i], &result->observed, result->request, now_ms);
         if (look_again_ms < reconciler->look_again_ms)
             reconciler->look_again_ms = look_again_ms;
     }
-    judge_leftovers(reconciler, observed);
+    judge_leftovers(reconciler, result);
 }
 
-void reconciler_pass(struct reconciler *reconciler)
+void reconciler_look(struct reconciler *reconciler)
 {
-    cleanup_observed_list struct observed_list observed = {0};
-    cleanup_error struct error err = ERROR_INIT;
-    int64_t now_ms = clock_monotonic_ms();
-
-    reconciler->tick_ms = now_ms + reconciler->interval_ms;
-    reconciler->trim_ms = now_ms + TRIM_AFTER_MS;
+    reconciler->tick_ms = clock_monotonic_ms() + reconciler->interval_ms;
     if (!reconciler->runtime_enabled) {
         atomic_fetch_add(&reconciler->passes, 1);
         return;
     }
-    if (podman_container_list(reconciler->client, reconciler->device_id, NULL, &observed, &err) < 0) {
-        begin_outage(reconciler, &err);
-    } else {
-        end_outage(reconciler);
-        judge(reconciler, &observed);
-        atomic_fetch_add(&reconciler->passes, 1);
+    reconciler->look_again_ms = INT64_MAX;
+    reconciler->outage.retry_ms = INT64_MAX;
+    reconciler->last_look = look_request(reconciler->look);
+}
+
+void reconciler_observe(struct reconciler *reconciler)
+{
+    cleanup_look_result struct look_result result = {0};
+
+    if (!reconciler->look || !look_take(reconciler->look, &result))
+        return;
+    reconciler->trim_ms = clock_monotonic_ms() + TRIM_AFTER_MS;
+    if (error_is_set(&result.error)) {
+        begin_outage(reconciler, &result.error, result.began_ms);
+        return;
     }
+    end_outage(reconciler);
+    judge(reconciler, &result);
+    atomic_fetch_add(&reconciler->passes, 1);
 }
 
 /* Doing */
@@ -118,6 +127,7 @@ static void forget(struct reconciler *reconciler, size_t index)
     if (reconciler->sink.removed)
         reconciler->sink.removed(reconciler->sink.context, deployment->name);
     deployment_table_remove(&reconciler->table, index);
+    reconciler->last_removal = reconciler->last_look;
 }
 
 void reconciler_trim(struct reconciler *reconciler)
@@ -134,7 +144,7 @@ bool reconciler_collect(struct reconciler *reconciler)
     bool ended = false;
 
     for (size_t i = reconciler->table.count; i-- > 0;) { /* downwards: forgetting moves the last one */
-        switch (deployment_collect(reconciler->table.items[i], now_ms)) {
+        switch (deployment_collect(reconciler->table.items[i], reconciler->last_look, now_ms)) {
         case NEWS_NONE:
             continue;
         case NEWS_ENDED:
@@ -160,6 +170,7 @@ static void begin_one(struct reconciler *reconciler, size_t index)
     cleanup_error struct error err = ERROR_INIT;
     const struct work_order order = {.podman_socket = reconciler->podman_socket,
                                      .device = reconciler->device_id,
+                                     .store = reconciler->store,
                                      .notify = notify,
                                      .context = reconciler->inbox};
 
@@ -169,17 +180,20 @@ static void begin_one(struct reconciler *reconciler, size_t index)
         log_trouble("work on a deployment could not begin", &err, LOG_TEXT("deployment", deployment->name));
 }
 
-bool reconciler_can_begin(const struct reconciler *reconciler)
+bool reconciler_can_begin(const struct reconciler *reconciler, const struct deployment *deployment)
 {
-    return reconciler->outage.since_ms == 0 && deployment_table_working(&reconciler->table) < WORK_MAX;
+    if (reconciler->outage.since_ms != 0 && deployment->change.kind == CHANGE_NONE)
+        return false;
+    return deployment_table_working(&reconciler->table) < WORK_MAX;
 }
 
 void reconciler_begin(struct reconciler *reconciler)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    for (size_t i = reconciler->table.count; i-- > 0 && reconciler_can_begin(reconciler);) {
-        if (deployment_is_due(reconciler->table.items[i], now_ms))
+    for (size_t i = reconciler->table.count; i-- > 0;) {
+        const struct deployment *deployment = reconciler->table.items[i];
+        if (deployment_is_due(deployment, now_ms) && reconciler_can_begin(reconciler, deployment))
             begin_one(reconciler, i);
     }
 }

@@ -2,6 +2,7 @@
 #include "agent/service_watch.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,9 +48,20 @@ static bool keeps_exiting(const struct service_watch *watch, int64_t now_ms)
            now_ms - newest < DEATHS_FORGIVEN_MS;
 }
 
-static void find(struct service_finding *ret, enum service_verdict verdict, char *reason, int64_t look_again_ms)
+static void find_well(struct service_finding *ret)
 {
-    *ret = (struct service_finding){.verdict = verdict, .reason = reason, .look_again_ms = look_again_ms};
+    *ret = (struct service_finding){.verdict = SERVICE_WELL};
+}
+
+static void PRINTF_LIKE(4, 5) find(struct service_finding *ret, enum service_verdict verdict, int64_t look_again_ms,
+                                   const char *reason_format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, reason_format);
+    *ret = (struct service_finding){
+        .verdict = verdict, .reason = text_format_v(reason_format, arguments), .look_again_ms = look_again_ms};
+    va_end(arguments);
 }
 
 static void judge_ended(struct service_watch *watch, const struct container_spec *spec,
@@ -59,20 +71,16 @@ static void judge_ended(struct service_watch *watch, const struct container_spec
         watch->ended_ms = now_ms;
     if (service_end_is_final(spec, observed->exit_code)) {
         if (observed->exit_code == 0)
-            find(ret, SERVICE_WELL, NULL, 0);
+            find_well(ret);
         else
-            find(ret, SERVICE_FAILED,
-                 text_format("%s exited with code %d, and its restart policy is \"%s\"", spec->name,
-                             observed->exit_code, restart_policy_name(spec->restart_policy)),
-                 0);
+            find(ret, SERVICE_FAILED, 0, "%s exited with code %d, and its restart policy is \"%s\"", spec->name,
+                 observed->exit_code, restart_policy_name(spec->restart_policy));
         return;
     }
     int64_t restarted_ms = watch->ended_ms + PODMAN_RESTARTS_WITHIN_MS;
-    char *reason = text_format("%s exited with code %d", spec->name, observed->exit_code);
-    if (watch->ran && now_ms < restarted_ms)
-        find(ret, SERVICE_LATER, reason, restarted_ms);
-    else
-        find(ret, SERVICE_NEEDS_WORK, reason, 0);
+    bool podman_may = watch->ran && now_ms < restarted_ms;
+    find(ret, podman_may ? SERVICE_LATER : SERVICE_NEEDS_WORK, podman_may ? restarted_ms : 0, "%s exited with code %d",
+         spec->name, observed->exit_code);
 }
 
 static void judge_state(struct service_watch *watch, const struct container_spec *spec,
@@ -82,17 +90,17 @@ static void judge_state(struct service_watch *watch, const struct container_spec
     case OBSERVED_RUNNING:
         watch->ran = true;
         watch->ended_ms = 0;
-        find(ret, SERVICE_WELL, NULL, 0);
+        find_well(ret);
         break;
     case OBSERVED_ENDED:
         judge_ended(watch, spec, observed, now_ms, ret);
         break;
     case OBSERVED_CREATED:
     case OBSERVED_PAUSED:
-        find(ret, SERVICE_NEEDS_WORK, text_format("%s is %s", spec->name, observed->status), 0);
+        find(ret, SERVICE_NEEDS_WORK, 0, "%s is %s", spec->name, observed->status);
         break;
     case OBSERVED_CHANGING:
-        find(ret, SERVICE_LATER, text_format("%s is %s", spec->name, observed->status), 0);
+        find(ret, SERVICE_LATER, 0, "%s is %s", spec->name, observed->status);
         break;
     }
 }
@@ -101,15 +109,14 @@ void service_watch_judge(struct service_watch *watch, const struct container_spe
                          const struct observed_container *observed, int64_t now_ms, struct service_finding *ret)
 {
     if (!observed) {
-        find(ret, SERVICE_NEEDS_WORK, text_format("%s has no container", spec->name), 0);
+        find(ret, SERVICE_NEEDS_WORK, 0, "%s has no container", spec->name);
     } else if (!text_equal(watch->verified, observed->id)) {
-        find(ret, SERVICE_NEEDS_WORK, text_format("%s was not looked at yet", spec->name), 0);
+        find(ret, SERVICE_NEEDS_WORK, 0, "%s was not looked at yet", spec->name);
     } else if (keeps_exiting(watch, now_ms)) {
         int64_t newest = watch->deaths[DEATHS_KEPT - 1];
-        find(ret, SERVICE_FAILED,
-             text_format("%s keeps exiting: %d times within %" PRId64 " s, last with code %d", spec->name, DEATHS_KEPT,
-                         (newest - watch->deaths[0] + 999) / 1000, watch->exit_code),
-             newest + DEATHS_FORGIVEN_MS);
+        find(ret, SERVICE_FAILED, newest + DEATHS_FORGIVEN_MS,
+             "%s keeps exiting: %d times within %" PRId64 " s, last with code %d", spec->name, DEATHS_KEPT,
+             (newest - watch->deaths[0] + 999) / 1000, watch->exit_code);
     } else {
         judge_state(watch, spec, observed, now_ms, ret);
     }

@@ -17,7 +17,9 @@ struct subscription_gate {
     int open; /**< subscriptions whose handler may still run */
 };
 
+/** An empty gate. */
 void subscription_gate_init(struct subscription_gate *gate);
+/** Only of a gate that subscription_gate_wait() found empty. */
 void subscription_gate_clear(struct subscription_gate *gate);
 /** Count a subscription just made. It leaves the gate by itself when its handler has run for the last time. */
 void subscription_gate_enter(struct subscription_gate *gate, natsSubscription *subscription);

@@ -7,6 +7,7 @@
 #include "agent/converge.h"
 #include "agent/podman_client.h"
 #include "agent/thread.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -15,6 +16,9 @@ struct work {
     char *device;
     char *deployment;
     size_t service_count;
+    const struct desired_store *store;
+    struct desired_change change;
+    bool only_store;
     struct score *kept; /* freed with us */
     void (*notify)(void *context);
     void *context;
@@ -37,12 +41,24 @@ static void note_progress(void *context, const char *text)
     work->notify(work->context);
 }
 
+/** That it fails is no reason not to do what is wanted. */
+static void put_on_disk(struct work *work)
+{
+    cleanup_error struct error err = ERROR_INIT;
+
+    if (desired_store_apply(work->store, work->deployment, &work->change, &err) < 0)
+        log_failure("a desired state could not be stored: after a reboot it has to come from NATS", &err,
+                    LOG_TEXT("deployment", work->deployment));
+    desired_change_clear(&work->change);
+}
+
 static void *run(void *context)
 {
     struct work *work = context;
     struct error err = ERROR_INIT;
 
-    int result = converge(&work->convergence, &err);
+    put_on_disk(work);
+    int result = work->only_store ? 0 : converge(&work->convergence, &err);
     pthread_mutex_lock(&work->mutex);
     if (result < 0)
         error_move(&work->error, &err);
@@ -59,6 +75,9 @@ static struct work *work_of(const struct work_order *order, struct podman_client
     work->device = text_copy(order->device);
     work->deployment = text_copy(order->deployment);
     work->service_count = order->score ? order->score->podman.service_count : 0;
+    work->store = order->store;
+    work->change = order->change;
+    work->only_store = order->only_store;
     work->notify = order->notify;
     work->context = order->context;
     work->convergence = (struct convergence){
@@ -87,6 +106,7 @@ static void dispose(struct work *work)
     free(work->device);
     free(work->deployment);
     score_free(work->kept);
+    desired_change_clear(&work->change);
     free(work->progress);
     error_clear(&work->error);
     pthread_mutex_destroy(&work->mutex);
@@ -101,6 +121,7 @@ int work_start(const struct work_order *order, struct work **ret, struct error *
         return -1;
     struct work *work = work_of(order, client);
     if (thread_start(&work->thread, run, work, err) < 0) {
+        work->change = (struct desired_change){0}; /* stays the caller's */
         dispose(work);
         return error_wrap(err, "starting work on", order->deployment);
     }

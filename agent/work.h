@@ -2,12 +2,14 @@
 #pragma once
 
 /*
- * The work on one deployment, in a thread and on a connection of its own, so that a long pull, a slow init container or
- * a service that takes its time to stop holds nobody else up. The thread lives as long as the work does.
+ * The work on one deployment: what is wanted is put on disk, then its containers are brought to that. It has a thread
+ * and a connection of its own, so that a busy disk, a long pull, a slow init container or a service that takes its time
+ * to stop holds nobody else up. The thread lives as long as the work does.
  */
 
 #include <stdbool.h>
 
+#include "agent/desired_store.h"
 #include "base/error.h"
 #include "contracts/score.h"
 
@@ -20,6 +22,9 @@ struct work_order {
     struct score *score;   /**< borrowed until the work is freed, or see work_keep; NULL: remove the deployment */
     char *const *verified; /**< one per service, see converge.h; copied */
     bool retry_failed;
+    const struct desired_store *store;
+    struct desired_change change; /**< put on disk first; taken on success */
+    bool only_store;              /**< and that is all */
     /** Called from the work's thread when there is progress to take, and when it has ended. */
     void (*notify)(void *context);
     void *context;

@@ -3,7 +3,7 @@
 
 /*
  * How a program proves who it is to NATS. A secret lives in a file that only its owner may read; anything wider is
- * refused. `fill` is asked anew at every (re)connect, so a token is always fresh.
+ * refused.
  */
 
 #include "base/error.h"
@@ -24,6 +24,7 @@ struct credentials {
     char *user;
     char *password;
 };
+
 /** Errors: AUTH_INVALID (empty or over 256 bytes, control characters). Caller frees *ret. */
 MUST_CHECK int credentials_user_password(const char *user, const char *password, struct credentials **ret,
                                          struct error *err);

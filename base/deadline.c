@@ -97,6 +97,7 @@ int wait_until(const char *what, wait_condition condition, void *context, const 
     for (;;) {
         /* Read before asking, so that the condition is asked once more after the deadline before we give up. */
         bool last = deadline_passed(deadline);
+        text_buffer_clear(&state); /* what was seen before is no longer the last state */
         int met = condition(context, &state, err);
         if (met > 0)
             return 0;

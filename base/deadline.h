@@ -33,8 +33,8 @@ int deadline_poll_ms(struct deadline deadline);
 void clock_rfc3339(char buffer[RFC3339_SIZE]);
 
 /**
- * What wait_until asks. Returns 1 when met, 0 when not yet (and describes what it saw in *state, replacing what was
- * there), -1 with *err set when waiting is pointless.
+ * What wait_until asks. Returns 1 when met, 0 when not yet (and describes what it saw in *state, which is empty
+ * at each call), -1 with *err set when waiting is pointless.
  */
 typedef int (*wait_condition)(void *context, struct text_buffer *state, struct error *err);
 

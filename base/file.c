@@ -74,15 +74,17 @@ int file_read(const char *path, size_t max, char **data, size_t *size, struct er
     return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+int file_write_all(int fd, const void *data, size_t size)
 {
+    const char *rest = data;
+
     while (size > 0) {
-        ssize_t written = write(fd, data, size);
+        ssize_t written = write(fd, rest, size);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
             return -1;
-        data += written;
+        rest += written;
         size -= (size_t)written;
     }
     return 0;
@@ -97,7 +99,7 @@ static int replace_in_directory(int directory, const char *temporary, const char
     if (fd < 0)
         return -1;
     /* The mode comes last but one: a secret is never readable by others on the way, whatever the umask. */
-    if (write_all(fd, data, size) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+    if (file_write_all(fd, data, size) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
         renameat(directory, temporary, directory, name) < 0) {
         int saved_errno = errno;
         unlinkat(directory, temporary, 0);

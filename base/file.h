@@ -16,6 +16,9 @@ MUST_CHECK int file_read(const char *path, size_t max, char **data, size_t *size
 /** Replace `path` atomically and durably: temporary file beside it, fsync, rename, fsync of the directory. */
 MUST_CHECK int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, struct error *err);
 
+/** write(2) until all is written. Returns 0, or -1 with errno. */
+MUST_CHECK int file_write_all(int fd, const void *data, size_t size);
+
 /** True if anything stands at `path`. */
 bool file_exists(const char *path);
 /** unlink(2) where a missing file is fine. */

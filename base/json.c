@@ -247,29 +247,12 @@ static void add_item(cJSON *parent, const char *key, cJSON *item)
     memory_checked(added ? parent : NULL);
 }
 
-/* Text from outside (a program's words, a log line) need not be UTF-8, but JSON must be. Caller frees. */
-static char *replace_what_is_not_utf8(const char *text)
-{
-    cleanup_text_buffer struct text_buffer clean = {0};
-    size_t size = strlen(text);
-
-    for (size_t at = 0; at < size;) {
-        size_t length = text_utf8_character(text + at, size - at);
-        if (length == 0)
-            text_buffer_add(&clean, "\xef\xbf\xbd"); /* U+FFFD */
-        else
-            text_buffer_append(&clean, text + at, length);
-        at += length ? length : 1;
-    }
-    return text_buffer_take(&clean);
-}
-
 void json_add_text(cJSON *object, const char *key, const char *text)
 {
     if (!text)
         return;
-    cleanup_free char *clean = text_is_utf8(text, strlen(text)) ? NULL : replace_what_is_not_utf8(text);
-    add_item(object, key, cJSON_CreateString(clean ? clean : text));
+    cleanup_free char *clean = text_to_utf8(text, strlen(text)); /* words from outside may be anything, JSON must be */
+    add_item(object, key, cJSON_CreateString(clean));
 }
 
 void json_add_integer(cJSON *object, const char *key, int64_t value)

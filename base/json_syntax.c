@@ -314,6 +314,6 @@ int json_check_syntax(const char *data, size_t size, struct error *err)
         }
     }
     return error_set(err, &json_error_domain, JSON_SYNTAX, "parsing JSON", NULL,
-                     "not valid JSON: %s at line %zu, column %zu (byte %zu)", scanner.problem, line, scanner.at - line_begin + 1,
-                     scanner.at);
+                     "not valid JSON: %s at line %zu, column %zu (byte %zu)", scanner.problem, line,
+                     scanner.at - line_begin + 1, scanner.at);
 }

@@ -124,7 +124,6 @@ int process_signal(struct process *process, int signal, struct error *err)
 
 static int ask_ended(void *context, struct text_buffer *state, struct error *err __attribute__((unused)))
 {
-    text_buffer_clear(state);
     text_buffer_add(state, "running");
     return process_ended(context, NULL, NULL);
 }

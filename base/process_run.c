@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/process_spawn.h"
 
 enum {
@@ -59,21 +60,9 @@ static int make_input(const struct process_options *options, int *ret, struct er
 {
     cleanup_close int fd =
         options->input ? memfd_create("stdin", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const char *data = options->input;
-    size_t left = options->input ? options->input_size : 0;
 
-    if (fd < 0)
-        return spawn_error(err, errno, options->argv[0], "preparing its input", NULL);
-    while (left > 0) {
-        ssize_t written = write(fd, data, left);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return spawn_error(err, errno, options->argv[0], "preparing its input", NULL);
-        data += written;
-        left -= (size_t)written;
-    }
-    if (options->input && lseek(fd, 0, SEEK_SET) < 0)
+    if (fd < 0 ||
+        (options->input && (file_write_all(fd, options->input, options->input_size) < 0 || lseek(fd, 0, SEEK_SET) < 0)))
         return spawn_error(err, errno, options->argv[0], "preparing its input", NULL);
     *ret = TAKE_FD(fd);
     return 0;

@@ -98,6 +98,30 @@ bool text_is_utf8(const char *data, size_t size)
     return true;
 }
 
+char *text_to_utf8(const char *data, size_t size)
+{
+    struct text_buffer clean = {0};
+
+    for (size_t at = 0; at < size;) {
+        size_t length = text_utf8_character(data + at, size - at);
+        if (length == 0)
+            text_buffer_add(&clean, "\xef\xbf\xbd");
+        else
+            text_buffer_append(&clean, data + at, length);
+        at += length ? length : 1;
+    }
+    return text_buffer_take(&clean);
+}
+
+bool text_has_control(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    }
+    return false;
+}
+
 void text_random_hex(char *buffer, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
@@ -187,6 +211,17 @@ void text_buffer_escape(struct text_buffer *buffer, const char *data, size_t siz
     }
 }
 
+void text_buffer_quote(struct text_buffer *buffer, const char *text)
+{
+    text_buffer_add(buffer, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            text_buffer_add(buffer, "\\");
+        text_buffer_append(buffer, text, 1);
+    }
+    text_buffer_add(buffer, "\"");
+}
+
 const char *text_buffer_text(const struct text_buffer *buffer)
 {
     return buffer->data ? buffer->data : "";
@@ -234,6 +269,15 @@ bool text_list_contains(const struct text_list *list, const char *text)
             return true;
     }
     return false;
+}
+
+char *text_list_join(const struct text_list *list, const char *separator)
+{
+    struct text_buffer joined = {0};
+
+    for (size_t i = 0; i < list->count; i++)
+        text_buffer_format(&joined, "%s%s", i ? separator : "", list->items[i]);
+    return text_buffer_take(&joined);
 }
 
 void text_list_clear(struct text_list *list)

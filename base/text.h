@@ -22,6 +22,10 @@ bool text_ends_with(const char *text, const char *suffix);
 size_t text_utf8_character(const char *data, size_t size);
 /** True if all `size` bytes are well-formed UTF-8. */
 bool text_is_utf8(const char *data, size_t size);
+/** The same bytes with each that is not part of well-formed UTF-8 replaced by U+FFFD. Never NULL; caller frees. */
+char *text_to_utf8(const char *data, size_t size);
+/** True when `text` has a byte below 0x20 or 0x7f. */
+bool text_has_control(const char *text);
 /** Fill `buffer` with `size - 1` random lower-case hex digits and a terminator (getrandom(2)). */
 void text_random_hex(char *buffer, size_t size);
 
@@ -36,6 +40,8 @@ void text_buffer_add(struct text_buffer *buffer, const char *text);
 void text_buffer_format(struct text_buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 /** Append with `"` and `\` escaped as in C, and control characters and bytes that are not UTF-8 as \n, \t, \r or \xNN. */
 void text_buffer_escape(struct text_buffer *buffer, const char *data, size_t size);
+/** Append in double quotes, `"` and `\` escaped: a string of TOML and of nats-server's language, if without controls. */
+void text_buffer_quote(struct text_buffer *buffer, const char *text);
 /** The text ("" when empty), borrowed until the next append. */
 const char *text_buffer_text(const struct text_buffer *buffer);
 /** Move the text out ("" when empty); the buffer becomes empty. Caller frees. */
@@ -57,6 +63,8 @@ void text_list_format(struct text_list *list, const char *format, ...) PRINTF_LI
 /** Append a string the list then owns. */
 void text_list_take(struct text_list *list, char *text);
 bool text_list_contains(const struct text_list *list, const char *text);
+/** The items with `separator` between them. Never NULL; caller frees. */
+char *text_list_join(const struct text_list *list, const char *separator);
 void text_list_clear(struct text_list *list);
 static inline void text_list_clear_at_exit(struct text_list *list)
 {

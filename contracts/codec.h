@@ -53,9 +53,6 @@ MUST_CHECK int codec_optional_text(const struct json_cursor *object, const char 
 MUST_CHECK int codec_optional_integer(const struct json_cursor *object, const char *key, int64_t minimum,
                                       int64_t maximum, int64_t fallback, int64_t *ret, struct error *err);
 
-/** True when `text` has a byte below 0x20 or 0x7f. */
-bool text_has_control(const char *text);
-
 /** Bytes of the longest prefix of text[0..size) that is at most `max` bytes and ends where a UTF-8 character ends. */
 size_t utf8_prefix(const char *text, size_t size, size_t max);
 

@@ -2,17 +2,12 @@
 #include "base/json.h"
 #include "contracts/score_codec.h"
 
-static void append_text(cJSON *array, const char *text)
-{
-    cJSON_AddItemToArray(array, cJSON_CreateString(text));
-}
-
 static void add_texts(cJSON *object, const char *key, const struct text_list *texts)
 {
     cJSON *array = json_add_array(object, key);
 
     for (size_t i = 0; i < texts->count; i++)
-        append_text(array, texts->items[i]);
+        json_add_text(array, NULL, texts->items[i]);
 }
 
 static void add_environment(cJSON *object, const struct container_spec *container)
@@ -29,7 +24,7 @@ static void add_ports(cJSON *object, const struct container_spec *container)
 
     for (size_t i = 0; i < container->port_count; i++) {
         cleanup_free char *text = port_mapping_text(&container->ports[i]);
-        append_text(ports, text);
+        json_add_text(ports, NULL, text);
     }
 }
 
@@ -39,7 +34,7 @@ static void add_volumes(cJSON *object, const struct container_spec *container)
 
     for (size_t i = 0; i < container->volume_count; i++) {
         cleanup_free char *text = volume_mount_text(&container->volumes[i]);
-        append_text(volumes, text);
+        json_add_text(volumes, NULL, text);
     }
 }
 

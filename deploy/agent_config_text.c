@@ -11,15 +11,6 @@
 #define INTERVAL_MAX_MS 86400000
 #define URL_MAX         512
 
-static bool is_printable(const char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 static int check_labels(const struct fleet_agent_score *score, struct error *err)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-";
@@ -35,7 +26,7 @@ static int check_labels(const struct fleet_agent_score *score, struct error *err
             return score_refuse(err, FLEET_AGENT_SCORE, "labels",
                                 "\"%s\" is not a label's key: 1 to %d of A-Z, a-z, 0-9, '.', '_', '/' and '-'",
                                 label->key ? label->key : "", DEVICE_LABEL_MAX);
-        if (!label->value || strlen(label->value) > DEVICE_LABEL_MAX || !is_printable(label->value))
+        if (!label->value || strlen(label->value) > DEVICE_LABEL_MAX || text_has_control(label->value))
             return score_refuse(err, FLEET_AGENT_SCORE, "labels", "the value of %s is not 0 to %d printable bytes",
                                 label->key, DEVICE_LABEL_MAX);
     }
@@ -52,7 +43,7 @@ static int check_interval(const char *field, int milliseconds, struct error *err
 
 static int check_url(const char *url, struct error *err)
 {
-    if (!url || strlen(url) > URL_MAX || strpbrk(url, "@ ") || !is_printable(url) ||
+    if (!url || strlen(url) > URL_MAX || strpbrk(url, "@ ") || text_has_control(url) ||
         (!text_starts_with(url, "nats://") && !text_starts_with(url, "tls://")))
         return score_refuse(err, FLEET_AGENT_SCORE, "nats_url",
                             "it must be nats:// or tls:// and a host, without credentials, of at most %d bytes",
@@ -92,16 +83,12 @@ int agent_score_validate(const struct fleet_agent_score *score, struct error *er
     return check_interval("reconcile_interval_ms", score->reconcile_interval_ms, err);
 }
 
-/** `key = "value"`; what was validated has no control characters, so two escapes are enough (TOML 1.0, Strings). */
+/** `key = "value"`; what was validated has no control characters (TOML 1.0, Strings). */
 static void add_text(struct text_buffer *text, const char *before, const char *value, const char *after)
 {
-    text_buffer_format(text, "%s\"", before);
-    for (const char *at = value; *at; at++) {
-        if (*at == '"' || *at == '\\')
-            text_buffer_add(text, "\\");
-        text_buffer_append(text, at, 1);
-    }
-    text_buffer_format(text, "\"%s", after);
+    text_buffer_add(text, before);
+    text_buffer_quote(text, value);
+    text_buffer_add(text, after);
 }
 
 static void add_interval(struct text_buffer *text, const char *key, int milliseconds)

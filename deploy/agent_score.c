@@ -93,7 +93,6 @@ static int answers_ping(void *context, struct text_buffer *state, struct error *
 
     if (fleet_ping(question->client, deployment->score->device_id, deadline, &reply, &failure) == 0)
         return 1;
-    text_buffer_clear(state);
     text_buffer_add(state, error_root_detail(&failure));
     if (!error_is(&failure, &command_error_domain, COMMAND_DEVICE_OFFLINE) &&
         !error_is(&failure, &command_error_domain, COMMAND_TIMEOUT)) {

@@ -74,7 +74,7 @@ static struct process *own_process(struct local_host *host, const char *service,
 {
     struct child *child = find_child(host, service);
 
-    return child && child->process && process_pid(child->process) == record->pid ? child->process : NULL;
+    return child && child->process && process_pid(child->process) == record->process.pid ? child->process : NULL;
 }
 
 static int ensure_directory(void *context, const char *path, mode_t mode, bool *changed, struct error *err)
@@ -89,13 +89,11 @@ static int ensure_directory(void *context, const char *path, mode_t mode, bool *
                              "something else stands there");
         if ((status.st_mode & 07777) == mode)
             return 0;
-    } else if (announce(host, "directory", path, &unused, err) < 0 || directory_create(path, mode, err) < 0) {
-        return -1;
+        *changed = true;
+        return chmod(path, mode) < 0 ? error_set_errno(err, errno, "setting the mode of", path) : 0;
     }
     *changed = true;
-    if (chmod(path, mode) < 0) /* directory_create obeys the umask */
-        return error_set_errno(err, errno, "setting the mode of", path);
-    return 0;
+    return announce(host, "directory", path, &unused, err) < 0 ? -1 : directory_create(path, mode, err);
 }
 
 static bool file_is(const char *path, const void *data, size_t size, mode_t mode)
@@ -145,16 +143,27 @@ static int wait_for_end(int pidfd, const char *service, struct error *err)
     return 0;
 }
 
+/** The record of a service, an empty one when there is none. Errors: GENERAL_INVALID for what is no service's name. */
+static int read_record(const struct local_host *host, const char *service, struct service_record *ret,
+                       struct error *err)
+{
+    if (check_name(service, err) < 0)
+        return -1;
+    cleanup_free char *path = record_path(host, service);
+    return service_record_read(path, ret, err);
+}
+
 /** A pidfd of exactly the recorded process; -1 without error when it is gone. */
 static int open_service(const struct service_record *record, const char *service, int *ret, struct error *err)
 {
-    cleanup_close int pidfd = record->pid > 0 ? pidfd_open(record->pid, 0) : -1;
+    pid_t pid = record->process.pid;
+    cleanup_close int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 
     *ret = -1;
-    if (pidfd < 0 && record->pid > 0 && errno != ESRCH)
+    if (pidfd < 0 && pid > 0 && errno != ESRCH)
         return error_set_errno(err, errno, "opening the process of service", service);
     /* Asked after opening: from here on the descriptor means this process, even if its number is given out again. */
-    if (pidfd >= 0 && service_record_alive(record))
+    if (pidfd >= 0 && process_identity_alive(&record->process))
         *ret = TAKE_FD(pidfd);
     return 0;
 }
@@ -206,7 +215,8 @@ static int start_service(struct local_host *host, const struct service_definitio
         .new_session = true,
     };
     /* Unless it is written down nobody would find it again: process_free kills it then. */
-    if (process_start(&options, &process, err) < 0 || service_record_identify(process_pid(process), &record, err) < 0 ||
+    if (process_start(&options, &process, err) < 0 ||
+        process_identity_of(process_pid(process), &record.process, err) < 0 ||
         service_record_write(record_file, &record, err) < 0)
         return -1;
     struct child *child = find_child(host, definition->name);
@@ -226,12 +236,9 @@ static int ensure_service(void *context, const struct service_definition *defini
     struct local_host *host = context;
     struct service_record record;
 
-    if (check_name(definition->name, err) < 0)
+    if (read_record(host, definition->name, &record, err) < 0)
         return -1;
-    cleanup_free char *path = record_path(host, definition->name);
-    if (service_record_read(path, &record, err) < 0)
-        return -1;
-    bool alive = service_record_alive(&record);
+    bool alive = process_identity_alive(&record.process);
     if (alive && !restart && record.definition == service_definition_hash(definition))
         return 0;
     *changed = true;
@@ -247,17 +254,14 @@ static int service_status(void *context, const char *name, struct service_status
     struct local_host *host = context;
     struct service_record record;
 
-    if (check_name(name, err) < 0)
-        return -1;
-    cleanup_free char *path = record_path(host, name);
-    if (service_record_read(path, &record, err) < 0)
+    if (read_record(host, name, &record, err) < 0)
         return -1;
     struct process *process = own_process(host, name, &record);
     if (process)
         process_ended(process, NULL, NULL); /* a dead child is a zombie until it is reaped */
     service_status_clear(ret);
-    ret->running = service_record_alive(&record);
-    ret->pid = ret->running ? record.pid : 0;
+    ret->running = process_identity_alive(&record.process);
+    ret->pid = ret->running ? record.process.pid : 0;
     ret->log_path = log_path(host, name);
     return 0;
 }
@@ -267,14 +271,12 @@ static int remove_service(void *context, const char *name, bool *changed, struct
     struct local_host *host = context;
     struct service_record record;
 
-    if (check_name(name, err) < 0)
+    if (read_record(host, name, &record, err) < 0)
         return -1;
-    cleanup_free char *path = record_path(host, name);
-    if (service_record_read(path, &record, err) < 0)
-        return -1;
-    if (!record.pid)
+    if (!record.process.pid)
         return 0;
     *changed = true;
+    cleanup_free char *path = record_path(host, name);
     if (stop_service(host, name, &record, err) < 0 || file_remove(path, err) < 0)
         return error_wrap(err, "removing service", name);
     return 0;
@@ -328,10 +330,7 @@ int local_host_signal(struct local_host *host, const char *service, int signal, 
 
     if (exit_code)
         *exit_code = -1;
-    if (check_name(service, err) < 0)
-        return -1;
-    cleanup_free char *path = record_path(host, service);
-    if (service_record_read(path, &record, err) < 0 || open_service(&record, service, &pidfd, err) < 0)
+    if (read_record(host, service, &record, err) < 0 || open_service(&record, service, &pidfd, err) < 0)
         return -1;
     if (pidfd < 0)
         return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "signalling service", service,

@@ -25,6 +25,7 @@ MUST_CHECK int local_host_new(const struct local_host_options *options, struct l
 /** Frees the topology, not what was deployed to it. */
 void local_host_free(struct local_host *host);
 DEFINE_CLEANUP(struct local_host *, local_host_free)
+/** Its capability, to put into a topology; borrowed. */
 struct linux_host *local_host_linux(struct local_host *host);
 /**
  * Signal a service without forgetting it and, for SIGKILL and SIGTERM, wait for its end.

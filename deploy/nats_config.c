@@ -50,10 +50,6 @@ static int check_user(const char *field, const struct user_password *user, struc
 {
     if (score_check_credentials(FLEET_NATS_SCORE, field, user, NULL, err) < 0)
         return -1;
-    /* nats.c 3.4 puts both into its CONNECT line's JSON as they are (conn.c, _connectProto). */
-    if (strpbrk(user->user, "\"\\") || strpbrk(user->password, "\"\\"))
-        return score_refuse(err, FLEET_NATS_SCORE, field,
-                            "user and password cannot contain '\"' or '\\': NATS's C client cannot send them");
     if (looks_hashed(user->password))
         return score_refuse(err, FLEET_NATS_SCORE, field,
                             "the password begins like a bcrypt hash, which nats-server would take it for");
@@ -91,22 +87,10 @@ const char *nats_connect_address(const struct fleet_nats_score *score)
     return score->listen_address && !any ? score->listen_address : LOOPBACK;
 }
 
-/** A double-quoted string of nats-server's configuration language, where only '"' and '\' need an escape. */
-static void add_quoted(struct text_buffer *text, const char *value)
-{
-    text_buffer_add(text, "\"");
-    for (const char *at = value; *at; at++) {
-        if (*at == '"' || *at == '\\')
-            text_buffer_add(text, "\\");
-        text_buffer_append(text, at, 1);
-    }
-    text_buffer_add(text, "\"");
-}
-
 static void add_member(struct text_buffer *text, const char *before, const char *value, const char *after)
 {
     text_buffer_add(text, before);
-    add_quoted(text, value);
+    text_buffer_quote(text, value);
     text_buffer_add(text, after);
 }
 

@@ -114,7 +114,6 @@ static int is_listening(void *context, struct text_buffer *state, struct error *
 
     if (accepts(nats_connect_address(deployment->score), deployment->port))
         return 1;
-    text_buffer_clear(state);
     text_buffer_format(state, "%s does not accept connections", deployment->url);
     return score_check_running(deployment->host, SERVICE, err);
 }

@@ -23,10 +23,8 @@ int score_check_path(const char *score, const char *field, const char *path, str
 {
     if (!path || path[0] != '/')
         return score_refuse(err, score, field, "\"%s\" is not an absolute path", path ? path : "");
-    for (const char *at = path; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return score_refuse(err, score, field, "has a control character");
-    }
+    if (text_has_control(path))
+        return score_refuse(err, score, field, "has a control character");
     return 0;
 }
 

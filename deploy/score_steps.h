@@ -15,7 +15,7 @@
 /** Refuse the score's data: DEPLOY_INVALID_SCORE. Returns -1. */
 int score_refuse(struct error *err, const char *score, const char *field, const char *detail_format, ...)
     PRINTF_LIKE(4, 5);
-/** An absolute path without control characters. `what` must exist as an executable file for score_check_program. */
+/** An absolute path without control characters; for score_check_program also of an executable file. */
 MUST_CHECK int score_check_path(const char *score, const char *field, const char *path, struct error *err);
 MUST_CHECK int score_check_program(const char *score, const char *field, const char *path, struct error *err);
 /** Usable as credentials. *ret may be NULL; else freed by credentials_free. */

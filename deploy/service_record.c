@@ -11,8 +11,6 @@
 
 enum {
     RECORD_MAX = 256,
-    STAT_MAX = 4096,
-    STAT_START_FIELD = 22, /* "starttime" of proc(5); the name in parentheses is field 2 */
 };
 
 /* FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): tells definitions apart, protects nothing. */
@@ -51,46 +49,6 @@ static bool parse_number(const char **at, int base, uint64_t *ret)
     return found;
 }
 
-/** State letter and start time out of /proc/PID/stat; false when there is no such process. */
-static bool read_stat(pid_t pid, char *state, uint64_t *start)
-{
-    cleanup_free char *path = text_format("/proc/%d/stat", (int)pid);
-    cleanup_free char *text = NULL;
-    cleanup_error struct error ignored = ERROR_INIT;
-    size_t size;
-
-    if (file_read(path, STAT_MAX, &text, &size, &ignored) < 0)
-        return false;
-    const char *at = strrchr(text, ')'); /* a program's name may hold blanks and parentheses */
-    if (!at || !at[1] || !at[2])
-        return false;
-    *state = at[2];
-    for (int field = 2; at && field < STAT_START_FIELD; field++)
-        at = strchr(at + 1, ' ');
-    return at && parse_number(&at, 10, start);
-}
-
-int service_record_identify(pid_t pid, struct service_record *ret, struct error *err)
-{
-    char state;
-
-    if (!read_stat(pid, &state, &ret->start)) {
-        cleanup_free char *subject = text_format("%d", (int)pid);
-        return error_set_errno(err, ESRCH, "identifying process", subject);
-    }
-    ret->pid = pid;
-    return 0;
-}
-
-bool service_record_alive(const struct service_record *record)
-{
-    uint64_t start;
-    char state;
-
-    return record->pid > 0 && read_stat(record->pid, &state, &start) && start == record->start && state != 'Z' &&
-           state != 'X';
-}
-
 /** Skip `word`; false when something else stands there. */
 static bool parse_word(const char **at, const char *word)
 {
@@ -105,10 +63,10 @@ static bool parse_record(const char *text, struct service_record *ret)
     uint64_t pid;
 
     if (!parse_word(&text, "pid ") || !parse_number(&text, 10, &pid) || !parse_word(&text, " start ") ||
-        !parse_number(&text, 10, &ret->start) || !parse_word(&text, " definition ") ||
+        !parse_number(&text, 10, &ret->process.start) || !parse_word(&text, " definition ") ||
         !parse_number(&text, 16, &ret->definition))
         return false;
-    ret->pid = (pid_t)pid;
+    ret->process.pid = (pid_t)pid;
     return pid > 0 && pid <= INT_MAX;
 }
 
@@ -132,8 +90,8 @@ int service_record_read(const char *path, struct service_record *ret, struct err
 
 int service_record_write(const char *path, const struct service_record *record, struct error *err)
 {
-    cleanup_free char *text = text_format("pid %d start %" PRIu64 " definition %016" PRIx64 "\n", (int)record->pid,
-                                          record->start, record->definition);
+    cleanup_free char *text = text_format("pid %d start %" PRIu64 " definition %016" PRIx64 "\n",
+                                          (int)record->process.pid, record->process.start, record->definition);
 
     return file_write_atomic(path, text, strlen(text), 0600, err);
 }

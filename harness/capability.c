@@ -6,12 +6,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/json.h"
+#include "base/mount_namespace.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "harness/capability_probe.h"
@@ -133,34 +131,20 @@ static void probe_root(struct capability_report *ret)
                            text_copy("run as root, for example by sudo -E"));
 }
 
-/* In a child: 0, or the errno of what was refused. */
-static int try_namespaces(void)
+static int make_namespaces(const void *context)
 {
-    int status = 0;
-    pid_t child = fork();
-
-    if (child == 0) {
-        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-            _exit(errno);
-        _exit(0);
-    }
-    if (child < 0)
+    (void)context;
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP) < 0 || mount_namespace_isolate() < 0)
         return errno;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+    return 0;
 }
 
 static void probe_namespaces(struct capability_report *ret)
 {
-    int refused = try_namespaces();
+    int refused = try_in_child(make_namespaces, NULL);
 
     if (!refused)
         capability_set_found(ret, text_copy("mount, network, PID and cgroup namespaces"));
-    else if (refused == EINVAL) /* all that mount(2) has against "/" there; podman needs the same */
-        capability_set_gap(ret, text_copy("mounts cannot be made private: / is no mount point (a plain chroot)"),
-                           text_copy("bind-mount the chroot's directory on itself before entering it"));
     else
         capability_set_gap(ret,
                            text_format("cannot make mount, network, PID and cgroup namespaces: %s", strerror(refused)),

@@ -8,9 +8,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "harness/capability_probe.h"
 
 #define ANSWER_MAX (64u << 10)
+#define VERSION_MS 30000 /* generous: the first start of a large program on a busy machine */
 
 static char *answer_path(const char *name)
 {
@@ -46,6 +48,22 @@ void capability_remember(const char *name, const char *key, cJSON *answer)
     if (directory_create(directory, 0755, &err) < 0 || file_write_atomic(path, text, strlen(text), 0644, &err) < 0)
         log_debug("a probe's answer cannot be remembered", LOG_TEXT("path", path),
                   LOG_TEXT("why", error_root_detail(&err)));
+}
+
+char *capability_ask_version(const char *program, const char *before)
+{
+    const char *const argv[] = {program, "--version", NULL};
+    const struct process_options options = {.argv = argv};
+    cleanup_process_result struct process_result result = {0};
+    cleanup_error struct error broken = ERROR_INIT;
+
+    if (process_run_checked(&options, deadline_in_ms(VERSION_MS), &result, &broken) < 0)
+        return NULL;
+    const char *found = strstr(result.output, before);
+    if (!found)
+        return NULL;
+    found += strlen(before);
+    return text_copy_n(found, strcspn(found, " \n"));
 }
 
 char *capability_identity(const char *path)

@@ -4,29 +4,13 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/process.h"
 #include "harness/capability_probe.h"
 
 /* Auth callout, and what the fleet's JetStream use was written against. */
 #define VERSION_MAJOR 2
 #define VERSION_MINOR 10
-#define VERSION_MS    5000
 
 #define REMEDY "run scripts/setup, or set FLEET_NATS_SERVER to a nats-server of 2.10 or later"
-
-/* "2.10.27" out of "nats-server: v2.10.27", by asking the program once: NULL when it does not answer so. */
-static char *ask_version(const char *path)
-{
-    const char *const argv[] = {path, "--version", NULL};
-    const struct process_options options = {.argv = argv};
-    cleanup_process_result struct process_result result = {0};
-    cleanup_error struct error broken = ERROR_INIT;
-
-    if (process_run_checked(&options, deadline_in_ms(VERSION_MS), &result, &broken) < 0)
-        return NULL;
-    const char *version = strstr(result.output, ": v");
-    return version ? text_copy_n(version + 3, strcspn(version + 3, " \n")) : NULL;
-}
 
 static char *find_version(const char *path)
 {
@@ -36,7 +20,7 @@ static char *find_version(const char *path)
 
     if (remembered)
         return text_copy(remembered);
-    char *version = ask_version(path);
+    char *version = capability_ask_version(path, ": v"); /* "nats-server: v2.10.27" */
     if (version)
         capability_remember("nats-server", key, cJSON_CreateString(version));
     return version;
@@ -81,15 +65,6 @@ static char *find_server(char **version, struct text_list *gaps)
     return NULL;
 }
 
-static char *join(const struct text_list *list, const char *separator)
-{
-    struct text_buffer text = {0};
-
-    for (size_t i = 0; i < list->count; i++)
-        text_buffer_format(&text, "%s%s", i ? separator : "", list->items[i]);
-    return text_buffer_take(&text);
-}
-
 int nats_server_find(char **ret, struct error *err)
 {
     cleanup_text_list struct text_list gaps = {0};
@@ -97,7 +72,7 @@ int nats_server_find(char **ret, struct error *err)
     char *path = find_server(&version, &gaps);
 
     if (!path) {
-        cleanup_free char *why = join(&gaps, ", ");
+        cleanup_free char *why = text_list_join(&gaps, ", ");
         return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding", "nats-server", "%s; " REMEDY, why);
     }
     *ret = path;
@@ -113,5 +88,5 @@ void probe_nats_server(struct capability_report *ret)
     if (path)
         capability_set_found(ret, text_format("nats-server %s (%s)", version, path));
     else
-        capability_set_gap(ret, join(&gaps, ", "), text_copy(REMEDY));
+        capability_set_gap(ret, text_list_join(&gaps, ", "), text_copy(REMEDY));
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/process.h"
 #include "harness/capability_podman.h"
 #include "harness/place.h"
 #include "harness/resource.h"
@@ -170,40 +169,22 @@ static bool try_runtime(struct podman_answer *answer, const char *directory, con
 static void choose_runtime(struct podman_answer *answer)
 {
     cleanup_free char *directory = text_format("%s/podman-probe", cache_directory());
-    struct text_buffer refused = {0};
 
     clean_probe(directory);
     for (size_t i = 0; i < PODMAN_RUNTIMES && !answer->runtime; i++) {
         if (try_runtime(answer, directory, podman_runtimes[i]))
             return;
     }
-    for (size_t i = 0; i < answer->refusals.count; i++)
-        text_buffer_format(&refused, "%s%s", i ? "; " : "", answer->refusals.items[i]);
-    if (!refused.size)
-        text_buffer_add(&refused, "neither crun nor runc is installed");
-    set_gap(answer, text_buffer_take(&refused), answer->refusals.count ? "see what the runtime says; " REMEDY : REMEDY);
+    if (answer->refusals.count)
+        set_gap(answer, text_list_join(&answer->refusals, "; "), "see what the runtime says; " REMEDY);
+    else
+        set_gap(answer, text_copy("neither crun nor runc is installed"), REMEDY);
 }
 
 /* Containers are kept where runs are. */
 static bool overlay_works(struct error *err)
 {
     return runs_directory_ensure(err) == 0 && overlay_try(runs_directory(), err) == 0;
-}
-
-static char *ask_version(const char *program)
-{
-    const char *const argv[] = {program, "--version", NULL};
-    const struct process_options options = {.argv = argv};
-    cleanup_process_result struct process_result result = {0};
-    cleanup_error struct error broken = ERROR_INIT;
-
-    if (process_run_checked(&options, deadline_in_ms(PROBE_MS), &result, &broken) < 0)
-        return NULL;
-    const char *version = strstr(result.output, "version ");
-    if (!version)
-        return NULL;
-    version += strlen("version ");
-    return text_copy_n(version, strcspn(version, " \n"));
 }
 
 void podman_decide(struct podman_answer *answer)
@@ -215,7 +196,7 @@ void podman_decide(struct podman_answer *answer)
         return set_gap(answer, text_copy("podman is not in PATH"), REMEDY);
     if (geteuid() != 0)
         return set_gap(answer, text_copy("a podman of our own needs root"), "run as root, for example by sudo -E");
-    answer->version = ask_version(answer->program);
+    answer->version = capability_ask_version(answer->program, "version ");
     if (!answer->version)
         return set_gap(answer, text_format("%s does not tell its version", answer->program), REMEDY);
     if (!capability_version_at_least(answer->version, VERSION_MAJOR, 0))

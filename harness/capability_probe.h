@@ -33,6 +33,9 @@ char *capability_boot_identity(void);
 char *capability_find_program(const char *program);
 /** True for "2.10.27" and at least 2.10; false also for what is no version. */
 bool capability_version_at_least(const char *version, long major, long minor);
+/** What stands between `before` and the next blank or line's end in the output of `program --version`; NULL: it does not
+ *  tell. Caller frees. */
+char *capability_ask_version(const char *program, const char *before);
 /** Fill a gap; takes both strings. */
 void capability_set_gap(struct capability_report *report, char *gap, char *remedy);
 void capability_set_found(struct capability_report *report, char *found);
@@ -47,6 +50,11 @@ void podman_refusals(struct text_list *ret);
 /** Ask again although a gap is remembered (doctor: the user may just have mended it). */
 void capability_forget_gaps(void);
 
+/**
+ * What `attempt` returns (0: it worked, else an errno) in a child, which takes along whatever it changed; the errno when
+ * there can be no child. Only async-signal-safe calls: this process may have threads.
+ */
+int try_in_child(int (*attempt)(const void *context), const void *context);
 /** True if this process may raise its hard limit of open files; tried in a child. */
 bool hard_limits_can_be_raised(void);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mount_namespace.h"
 #include "harness/capability_probe.h"
 
 #define OUTPUT_MAX (64u << 10)
@@ -50,7 +51,7 @@ static void loopback_up(void)
 
 static void make_private(void)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (mount_namespace_isolate() < 0)
         give_up("making mounts private");
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         give_up("mounting /proc");
@@ -141,41 +142,52 @@ int sandbox_run(const struct sandbox_command *command, struct deadline deadline,
 
 /* Small trials that need no sandbox */
 
-bool hard_limits_can_be_raised(void)
-{
-    const rlim_t wanted = 1 << 20; /* what podman asks for, and as far as the kernel goes by default */
-    struct rlimit limit;
-    int status = 0;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= wanted)
-        return true;
-    pid_t child = fork();
-    if (child == 0) {
-        limit.rlim_max = limit.rlim_max + 1;
-        _exit(setrlimit(RLIMIT_NOFILE, &limit) < 0);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/* In a child with a mount namespace of its own; the exit code is the errno. */
-static int try_overlay_mount(const char *options, const char *target)
+int try_in_child(int (*attempt)(const void *context), const void *context)
 {
     int status = 0;
     pid_t child = fork();
 
-    if (child == 0) {
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("overlay", target, "overlay", 0, options) < 0)
-            _exit(errno);
-        _exit(0);
-    }
+    if (child == 0)
+        _exit(attempt(context));
     if (child < 0)
         return errno;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+}
+
+static int set_limit(const void *limit)
+{
+    return setrlimit(RLIMIT_NOFILE, limit) < 0 ? errno : 0;
+}
+
+bool hard_limits_can_be_raised(void)
+{
+    const rlim_t wanted = 1 << 20; /* what podman asks for, and as far as the kernel goes by default */
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return false;
+    if (limit.rlim_max >= wanted)
+        return true;
+    limit.rlim_max++;
+    return try_in_child(set_limit, &limit) == 0;
+}
+
+struct overlay_trial {
+    const char *options;
+    const char *target;
+};
+
+/* In a mount namespace of its own. */
+static int mount_overlay(const void *context)
+{
+    const struct overlay_trial *trial = context;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount_namespace_isolate() < 0 ||
+        mount("overlay", trial->target, "overlay", 0, trial->options) < 0)
+        return errno;
+    return 0;
 }
 
 int overlay_try(const char *directory, struct error *err)
@@ -190,7 +202,8 @@ int overlay_try(const char *directory, struct error *err)
         result = directory_create(part, 0700, err);
     }
     cleanup_free char *merged = text_format("%s/merged", top);
-    int refused = result == 0 ? try_overlay_mount(options, merged) : 0;
+    struct overlay_trial trial = {options, merged};
+    int refused = result == 0 ? try_in_child(mount_overlay, &trial) : 0;
     if (refused)
         result = error_set_errno(err, refused, "mounting an overlay in", directory);
     cleanup_error struct error left = ERROR_INIT;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -52,24 +51,17 @@ static void find_limits(struct quirk_list *list)
                           measure));
 }
 
-/* In a child, which dies with what it changed. */
-static bool oom_score_can_be_lowered(void)
+static int lower_oom_score(const void *context)
 {
-    int status = -1;
-    pid_t child = fork();
+    cleanup_close int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-    if (child == 0) {
-        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-        _exit(fd < 0 || write(fd, "-999", 4) != 4);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    (void)context;
+    return fd < 0 || write(fd, "-999", 4) != 4 ? errno : 0;
 }
 
 static void find_oom_score(struct quirk_list *list)
 {
-    if (!oom_score_can_be_lowered())
+    if (try_in_child(lower_oom_score, NULL) != 0)
         add_quirk(list, text_copy("oom_score_adj cannot be lowered"),
                   text_copy("No process can be put under special protection from the out-of-memory killer. Podman's "
                             "containers do not need it; a Kubernetes sandbox would (containerd: "

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process_identity.h"
 #include "base/text.h"
 #include "harness/capability.h"
-#include "harness/identity.h"
 #include "harness/report.h"
 #include "harness/run.h"
 

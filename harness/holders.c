@@ -6,12 +6,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/process_identity.h"
 #include "base/text.h"
-#include "harness/identity.h"
 
 #define SCAN_PAUSE_MS 1
 
@@ -69,7 +70,7 @@ static int look_at_process(void *context, const char *name, struct error *err)
     (void)err;
     if (pid <= 0 || pid == getpid())
         return 0;
-    cleanup_close int pidfd = pidfd_open_process(pid); /* first: it pins the process that is then looked at */
+    cleanup_close int pidfd = pidfd_open(pid, 0); /* first: it pins the process that is then looked at */
     cleanup_free char *fds = text_format("/proc/%d/fd", pid);
     search->fds = fds;
     search->found = false;

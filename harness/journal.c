@@ -34,7 +34,7 @@ void journal_clear(struct journal *journal)
     *journal = (struct journal){0};
 }
 
-static void list_add(struct process_identity_list *list, struct process_identity identity)
+void process_identity_list_add(struct process_identity_list *list, struct process_identity identity)
 {
     list->items = memory_resize(list->items, list->count + 1, sizeof(*list->items));
     list->items[list->count++] = identity;
@@ -72,7 +72,7 @@ static void apply_start(struct journal *journal, const cJSON *event)
     journal->keep = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "keep"));
     journal->started_at = (int64_t)number_of(event, "at");
     cJSON_ArrayForEach(parent, cJSON_GetObjectItemCaseSensitive(event, "parents"))
-        list_add(&journal->parents, identity_of(parent));
+        process_identity_list_add(&journal->parents, identity_of(parent));
 }
 
 static ssize_t find_resource(const struct journal *journal, const char *kind_name, const char *name)

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/process_identity.h"
 #include "base/text.h"
-#include "harness/identity.h"
 #include "harness/run.h"
 
 struct journal_resource {
@@ -24,6 +24,9 @@ struct process_identity_list {
     struct process_identity *items;
     size_t count;
 };
+
+/** Append. */
+void process_identity_list_add(struct process_identity_list *list, struct process_identity identity);
 
 /** What a journal says, all events applied. Zero-initialised is empty. */
 struct journal {

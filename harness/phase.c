@@ -79,20 +79,6 @@ static char *record_spare(const char *path)
     return text_format("%s.spare", path);
 }
 
-static int write_whole(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t written = write(fd, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        data += written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
-
 /*
  * The new record is written beside the old one and the two change places, so that a reader never sees half a record
  * and a crash leaves the last whole one. Not file_write_atomic: the record has to outlive this process, not a power
@@ -105,7 +91,7 @@ static int record_replace(const char *path, const char *data, struct error *err)
     cleanup_close int fd = open(spare, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     size_t size = strlen(data);
 
-    if (fd < 0 || write_whole(fd, data, size) < 0 || ftruncate(fd, (off_t)size) < 0)
+    if (fd < 0 || file_write_all(fd, data, size) < 0 || ftruncate(fd, (off_t)size) < 0)
         return error_set_errno(err, errno, "writing test record", spare);
     if (renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_EXCHANGE) < 0 && rename(spare, path) < 0)
         return error_set_errno(err, errno, "replacing test record", path);

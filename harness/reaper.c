@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "harness/bundle.h"
+#include "harness/criterion_leftovers.h"
 #include "harness/holders.h"
 #include "harness/place.h"
 #include "harness/undo.h"
@@ -227,6 +228,7 @@ int reaper_main(const char *directory, pid_t owner, int ready_fd)
         answer(ready_fd, "ready\n");
         close_fd(ready_fd);
         code = conclude(&reaper, wait_for_end(&reaper));
+        criterion_leftovers_prune();
     }
     journal_clear(&reaper.journal);
     free(reaper.id);

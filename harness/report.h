@@ -17,5 +17,5 @@ const char *report_directory(void);
  * still "running" is reported as crashed. *failed counts tests that failed or crashed (may be NULL).
  */
 MUST_CHECK int report_write(const char *directory, FILE *out, int *failed, struct error *err);
-/** Remove the records of an earlier run. */
+/** Remove what an earlier run left there: records, bundles, both reports. */
 MUST_CHECK int report_clear(const char *directory, struct error *err);

@@ -1,35 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdint.h>
 #include <string.h>
 
 #include "harness/report_model.h"
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-/* Bytes of the UTF-8 sequence at `text` if XML 1.0 may hold its character (section 2.2), else 0. */
-static size_t valid_sequence(const unsigned char *text)
+/* Bytes of the UTF-8 character at `text` if XML 1.0 may hold it (section 2.2), else 0. */
+static size_t valid_sequence(const char *text)
 {
-    static const struct {
-        unsigned char mask, lead, size;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 1, 0x20}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800}, {0xf8, 0xf0, 4, 0x10000}};
+    size_t size = text_utf8_character(text, strnlen(text, 4));
 
-    if (*text == '\n' || *text == '\t' || *text == '\r')
-        return 1;
-    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-        if ((*text & forms[i].mask) != forms[i].lead)
-            continue;
-        uint32_t point = *text & (unsigned char)~forms[i].mask;
-        for (size_t j = 1; j < forms[i].size; j++) {
-            if ((text[j] & 0xc0) != 0x80) /* also the terminator */
-                return 0;
-            point = point << 6 | (text[j] & 0x3f);
-        }
-        bool surrogate = point >= 0xd800 && point <= 0xdfff;
-        bool usable = point >= forms[i].least && point <= 0x10ffff && !surrogate && (point & 0xfffe) != 0xfffe;
-        return usable && point != 0x7f ? forms[i].size : 0;
-    }
-    return 0;
+    if (size == 1 && !strchr("\n\t\r", *text) && text_has_control((const char[]){*text, '\0'}))
+        return 0;
+    if (size == 3 && (memcmp(text, "\xef\xbf\xbe", 3) == 0 || memcmp(text, "\xef\xbf\xbf", 3) == 0))
+        return 0; /* U+FFFE and U+FFFF are no characters */
+    return size;
 }
 
 /* Bytes of the terminal control sequence "ESC [ … letter" at `text`, 0: none. */
@@ -63,7 +48,7 @@ void markup_add(struct text_buffer *buffer, const char *text)
 {
     while (text && *text) {
         size_t skipped = control_sequence(text);
-        size_t size = valid_sequence((const unsigned char *)text);
+        size_t size = valid_sequence(text);
         const char *escaped = entity(*text);
         if (!skipped && escaped)
             text_buffer_add(buffer, escaped);

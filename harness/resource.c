@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "harness/place.h"
+
 /* Control groups are made by us under this name only; anything else there belongs to somebody else. */
-#define CGROUP_PREFIX "fleet-e2e-"
+#define CGROUP_PREFIX RUN_ID_PREFIX
 #define CGROUP_ROOT   "/sys/fs/cgroup"
 
 char *shell_quote(const char *text)
@@ -44,7 +46,7 @@ static int process_check(const struct run_place *place, const char *name, struct
 
 static int process_undo(const struct run_place *place, const char *name, struct deadline deadline, struct error *err)
 {
-    cleanup_free char *mark = text_format("FLEET_E2E_MARK=%s/%s", place->id, name);
+    cleanup_free char *mark = text_format(RUN_MARK "=%s/%s", place->id, name);
 
     return processes_end(mark, false, deadline, err);
 }
@@ -52,7 +54,7 @@ static int process_undo(const struct run_place *place, const char *name, struct 
 static void process_describe(const struct run_place *place, const char *name, struct text_buffer *inspect,
                              struct text_buffer *remove)
 {
-    cleanup_free char *mark = text_format("FLEET_E2E_MARK=%s/%s", place->id, name);
+    cleanup_free char *mark = text_format(RUN_MARK "=%s/%s", place->id, name);
     cleanup_free char *quoted = shell_quote(mark);
     cleanup_free char *pids =
         text_format("grep -lzxF %s /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 | xargs -r", quoted);

@@ -88,9 +88,7 @@ static void add_parents(struct journal *journal)
     for (pid_t pid = getppid(); pid > 1 && journal->parents.count < PARENTS_MAX; pid = status.parent) {
         if (process_stat_read(pid, &status) < 0)
             return;
-        struct process_identity_list *list = &journal->parents;
-        list->items = memory_resize(list->items, list->count + 1, sizeof(*list->items));
-        list->items[list->count++] = (struct process_identity){pid, status.start};
+        process_identity_list_add(&journal->parents, (struct process_identity){pid, status.start});
         if (pid == last)
             return;
     }

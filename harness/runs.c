@@ -165,7 +165,7 @@ static int print_run(const char *id, struct error *err)
         return -1;
     for (size_t i = 0; i < journal.resource_count; i++)
         resources += !journal.resources[i].undone;
-    printf("%-18s  %-32s  %6llds  %-5s  %-6s  %-4s  %9zu%s\n", id, journal.label ? journal.label : "-",
+    printf("%-18s  %-64s  %6llds  %-5s  %-6s  %-4s  %9zu%s\n", id, journal.label ? journal.label : "-",
            journal.started ? (long long)(time(NULL) - journal.started_at) : 0LL,
            process_identity_alive(&journal.owner) ? "alive" : "gone",
            process_identity_alive(&journal.reaper) ? "alive" : "gone", journal.keep ? "yes" : "no", resources,
@@ -183,7 +183,7 @@ int runs_print(struct error *err)
         printf("no runs in %s\n", runs_directory());
         return 0;
     }
-    printf("%-18s  %-32s  %7s  %-5s  %-6s  %-4s  %9s\n", "RUN", "LABEL", "AGE", "OWNER", "REAPER", "KEPT", "RESOURCES");
+    printf("%-18s  %-64s  %7s  %-5s  %-6s  %-4s  %9s\n", "RUN", "LABEL", "AGE", "OWNER", "REAPER", "KEPT", "RESOURCES");
     for (size_t i = 0; i < ids.count; i++) {
         if (print_run(ids.items[i], err) < 0)
             return -1;

@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/process_identity.h"
 #include "base/text.h"
-#include "harness/identity.h"
 #include "harness/journal.h"
 
 #define SESSION_BYTES_MAX (1u << 20)

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "harness/bundle.h"
+#include "harness/place.h"
 
 /* One attempt at one resource; another resource further on may be what keeps this one busy. */
 #define ATTEMPT_MS 1000
@@ -73,7 +74,7 @@ int undo_resources(const struct run_place *place, struct deadline deadline, stru
 /* Undo until nobody has journalled anything since the journal was last read; then nobody can any more. */
 static int undo_and_close(const struct run_place *place, struct deadline deadline, struct error *err)
 {
-    cleanup_free char *mark = text_format("FLEET_E2E_MARK=%s/", place->id);
+    cleanup_free char *mark = text_format(RUN_MARK "=%s/", place->id);
     bool late = true;
 
     while (late) {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "harness/identity.h"
+#include "base/process_identity.h"
 #include "harness/resource.h"
 
 #define MEMBERS_BYTES_MAX (4u << 20)

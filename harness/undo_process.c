@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "harness/identity.h"
+#include "base/process_identity.h"
 #include "harness/resource.h"
 
 #define ENVIRONMENT_BYTES_MAX (4u << 20)
@@ -111,7 +112,7 @@ static int visit_process(void *context, const char *name, struct error *err)
     if (pid <= 0 || pid == getpid())
         return 0;
     /* The descriptor comes first: it pins the process whose environment is then read. */
-    cleanup_close int pidfd = pidfd_open_process(pid);
+    cleanup_close int pidfd = pidfd_open(pid, 0);
     if (pidfd < 0)
         return 0;
     cleanup_free char *environment = read_environment(pid, &size, &doubtful);

@@ -114,10 +114,12 @@ static void connection_destroy(struct nats_connection *connection)
     free(connection);
 }
 
-static void connection_release(struct nats_connection *connection)
+/** Drop this many references. */
+static void connection_release(struct nats_connection *connection, unsigned references)
 {
     pthread_mutex_lock(&connection->mutex);
-    bool last = --connection->references == 0;
+    connection->references -= references;
+    bool last = connection->references == 0;
     pthread_mutex_unlock(&connection->mutex);
     if (last)
         connection_destroy(connection);
@@ -134,21 +136,14 @@ static void wait_for_change(struct nats_connection *connection, int64_t at_ms)
         pthread_cond_timedwait(&connection->changed, &connection->mutex, &until);
 }
 
-/** Set whether it is up. Returns whether that is news for the owner. Called with both mutexes held. */
-static bool set_up(struct nats_connection *connection, bool up)
-{
-    bool news = !connection->stopping && connection->is_up != up;
-
-    connection->is_up = up;
-    return news && connection->settings.on_change;
-}
-
+/** Tell the owner whether it is up, if that is news. Called with the callback mutex held. */
 static void tell_change(struct nats_connection *connection, bool up)
 {
     pthread_mutex_lock(&connection->mutex);
-    bool news = set_up(connection, up);
+    bool news = !connection->stopping && connection->is_up != up;
+    connection->is_up = up;
     pthread_mutex_unlock(&connection->mutex);
-    if (news)
+    if (news && connection->settings.on_change)
         connection->settings.on_change(connection->settings.context, up);
 }
 
@@ -213,7 +208,7 @@ static void on_closed(natsConnection *handle, void *closure)
     if (is_current)
         tell_change(connection, false);
     pthread_mutex_unlock(&connection->callback_mutex);
-    connection_release(connection);
+    connection_release(connection, 1);
 }
 
 static void on_error(natsConnection *handle __attribute__((unused)),
@@ -259,9 +254,8 @@ static void on_attempt_done(void *context, bool connected)
     connection->attempt_done = true;
     pthread_cond_broadcast(&connection->changed);
     pthread_mutex_unlock(&connection->mutex);
-    if (!connected)
-        connection_release(connection); /* the handle's; else its closed callback will */
-    connection_release(connection);
+    /* The attempt's and, unless there is one whose closed callback will do it, the handle's. */
+    connection_release(connection, connected ? 1 : 2);
 }
 
 /** Wait for the running attempt, breaking handshakes that are stuck. False when the connection is being stopped. */
@@ -327,7 +321,9 @@ static int connect_once(struct nats_connection *connection, struct error *err)
     connection->references += 2; /* the handle's and the attempt's */
     pthread_mutex_unlock(&connection->mutex);
     if (connect_attempt_start(TAKE_PTR(options), on_attempt_done, connection, &attempt, err) < 0) {
-        on_attempt_done(connection, false);
+        pthread_mutex_lock(&connection->mutex);
+        connection->references -= 2;
+        pthread_mutex_unlock(&connection->mutex);
         return -1;
     }
     if (!await_attempt(connection))
@@ -522,5 +518,5 @@ void nats_connection_free(struct nats_connection *connection)
     nats_connection_close(connection);
     natsConnection_Destroy(connection->previous);
     natsConnection_Destroy(connection->handle);
-    connection_release(connection);
+    connection_release(connection, 1);
 }

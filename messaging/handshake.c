@@ -32,7 +32,7 @@ uint16_t nats_url_port(const char *url)
 /** Port of the peer of a TCP socket, 0 for any other descriptor. */
 static uint16_t peer_port(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     int type = 0;
     socklen_t type_size = sizeof(type);
@@ -65,7 +65,7 @@ int handshakes_break(const uint16_t *ports, size_t count)
     if (!directory)
         return 0;
     while ((entry = readdir(directory))) {
-        int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
+        int fd = entry->d_name[0] == '.' ? -1 : (int)strtol(entry->d_name, NULL, 10);
         uint16_t port = fd >= 0 ? peer_port(fd) : 0;
 
         if (port != 0 && is_wanted(port, ports, count) && shutdown(fd, SHUT_RDWR) == 0)

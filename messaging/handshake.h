@@ -5,7 +5,8 @@
  * A way out of a handshake that never ends: nats.c 3.4.1 spins for ever when the server's first PONG does not come
  * within the connect timeout (_readProto in conn.c does not look at the time-out it gets), which a frozen server or a
  * link that breaks at the wrong moment brings about. Shutting the socket down ends the loop; nats.c offers no way to
- * ask for the socket, so it is found among ours.
+ * ask for the socket, so it is found among ours. A healthy connection of this process to the same port breaks with it and
+ * reconnects: the fleet's programs have one.
  */
 
 #include <stddef.h>

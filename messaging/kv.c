@@ -16,8 +16,6 @@ static const char *kv_code_name(int code)
     switch ((enum kv_error)code) {
     case KV_NOT_FOUND:
         return "not-found";
-    case KV_CONFLICT:
-        return "conflict";
     case KV_UNAVAILABLE:
         return "unavailable";
     }
@@ -80,19 +78,12 @@ static natsStatus create_store(const struct kv_bucket *bucket, jsCtx *jetstream,
     return js_CreateKeyValue(ret, jetstream, &config);
 }
 
-/** Bind to the bucket over the connection's present handle, creating it where missing. */
-static int handles_make(const struct kv_bucket *bucket, struct kv_handles **ret, struct error *err)
+/** nats.c's part of handles_make(). */
+static natsStatus handles_bind(const struct kv_bucket *bucket, natsConnection *connection, struct kv_handles *handles)
 {
-    CLEANUP(handles_free) struct kv_handles *handles = NEW(struct kv_handles);
-    natsConnection *connection;
     jsOptions options;
     natsStatus status;
 
-    handles->references = 1;
-    handles->generation = nats_connection_generation(bucket->connection);
-    connection = nats_connection_handle(bucket->connection);
-    if (!connection)
-        return error_set_nats(err, NATS_NOT_YET_CONNECTED, "opening bucket", bucket->name);
     jsOptions_Init(&options);
     options.Wait = KV_WAIT_MS;
     status = natsConnection_JetStream(&handles->jetstream, connection, &options);
@@ -100,12 +91,27 @@ static int handles_make(const struct kv_bucket *bucket, struct kv_handles **ret,
         status = js_KeyValue(&handles->store, handles->jetstream, bucket->name);
     if (status == NATS_NOT_FOUND)
         status = create_store(bucket, handles->jetstream, &handles->store);
+    return status;
+}
+
+/** Bind to the bucket over the connection's present handle, creating it where missing. NULL with *err set on failure. */
+static struct kv_handles *handles_make(const struct kv_bucket *bucket, struct error *err)
+{
+    CLEANUP(handles_free) struct kv_handles *handles = NEW(struct kv_handles);
+    natsConnection *connection;
+    natsStatus status;
+
+    handles->references = 2; /* the bucket's and the first caller's */
+    handles->generation = nats_connection_generation(bucket->connection);
+    connection = nats_connection_handle(bucket->connection);
+    status = connection ? handles_bind(bucket, connection, handles) : NATS_NOT_YET_CONNECTED;
+    if (status == NATS_OK)
+        return TAKE_PTR(handles);
     if (status == NATS_NOT_FOUND)
-        return error_set(err, &kv_error_domain, KV_UNAVAILABLE, "opening bucket", bucket->name, "it does not exist");
-    if (status != NATS_OK)
-        return set_kv_error(err, status, "opening bucket", bucket->name);
-    *ret = TAKE_PTR(handles);
-    return 0;
+        error_set(err, &kv_error_domain, KV_UNAVAILABLE, "opening bucket", bucket->name, "it does not exist");
+    else
+        set_kv_error(err, status, "opening bucket", bucket->name);
+    return NULL;
 }
 
 static void handles_release(struct kv_bucket *bucket, struct kv_handles *handles)
@@ -119,44 +125,44 @@ static void handles_release(struct kv_bucket *bucket, struct kv_handles *handles
         handles_free(handles);
 }
 
-/** The handles for the connection's present generation; ended by handles_release(). */
-static int handles_acquire(struct kv_bucket *bucket, struct kv_handles **ret, struct error *err)
+/**
+ * The handles for the connection's present generation; ended by handles_release(). NULL with *err set on failure.
+ */
+static struct kv_handles *handles_acquire(struct kv_bucket *bucket, struct error *err)
 {
-    struct kv_handles *made = NULL;
-    struct kv_handles *old = NULL;
+    uint64_t generation = nats_connection_generation(bucket->connection);
+    struct kv_handles *handles = NULL;
 
     pthread_mutex_lock(&bucket->mutex);
-    if (bucket->handles && bucket->handles->generation == nats_connection_generation(bucket->connection)) {
-        bucket->handles->references++;
-        *ret = bucket->handles;
-        pthread_mutex_unlock(&bucket->mutex);
-        return 0;
+    if (bucket->handles && bucket->handles->generation == generation) {
+        handles = bucket->handles;
+        handles->references++;
     }
     pthread_mutex_unlock(&bucket->mutex);
+    if (handles)
+        return handles;
 
-    if (handles_make(bucket, &made, err) < 0)
-        return -1;
+    handles = handles_make(bucket, err);
+    if (!handles)
+        return NULL;
     pthread_mutex_lock(&bucket->mutex);
-    old = bucket->handles;
-    bucket->handles = made;
-    made->references++;
-    *ret = made;
+    struct kv_handles *old = bucket->handles;
+    bucket->handles = handles;
     pthread_mutex_unlock(&bucket->mutex);
     handles_release(bucket, old);
-    return 0;
+    return handles;
 }
 
 int kv_bucket_open(struct nats_connection *connection, const char *bucket_name, int value_max, struct kv_bucket **ret,
                    struct error *err)
 {
     CLEANUP(kv_bucket_free) struct kv_bucket *bucket = NEW(struct kv_bucket);
-    struct kv_handles *handles;
-
     pthread_mutex_init(&bucket->mutex, NULL);
     bucket->connection = connection;
     bucket->name = text_copy(bucket_name);
     bucket->value_max = value_max;
-    if (handles_acquire(bucket, &handles, err) < 0)
+    struct kv_handles *handles = handles_acquire(bucket, err);
+    if (!handles)
         return -1;
     handles_release(bucket, handles);
     *ret = TAKE_PTR(bucket);
@@ -176,9 +182,9 @@ void kv_bucket_free(struct kv_bucket *bucket)
 kvStore *kv_bucket_handle(struct kv_bucket *bucket)
 {
     cleanup_error struct error ignored = ERROR_INIT;
-    struct kv_handles *handles;
+    struct kv_handles *handles = handles_acquire(bucket, &ignored);
 
-    if (handles_acquire(bucket, &handles, &ignored) < 0)
+    if (!handles)
         return NULL;
     kvStore *store = handles->store;
     handles_release(bucket, handles); /* the bucket itself still holds them */
@@ -188,12 +194,12 @@ kvStore *kv_bucket_handle(struct kv_bucket *bucket)
 int kv_put(struct kv_bucket *bucket, const char *key, const void *data, size_t size, uint64_t *ret_revision,
            struct error *err)
 {
-    struct kv_handles *handles;
     uint64_t revision = 0;
 
     if (size > INT_MAX)
         return error_set(err, &general_error_domain, GENERAL_TOO_LARGE, "writing key", key, "%zu bytes", size);
-    if (handles_acquire(bucket, &handles, err) < 0)
+    struct kv_handles *handles = handles_acquire(bucket, err);
+    if (!handles)
         return -1;
     natsStatus status = kvStore_Put(&revision, handles->store, key, data, (int)size);
     handles_release(bucket, handles);
@@ -206,9 +212,9 @@ int kv_put(struct kv_bucket *bucket, const char *key, const void *data, size_t s
 
 int kv_delete(struct kv_bucket *bucket, const char *key, struct error *err)
 {
-    struct kv_handles *handles;
+    struct kv_handles *handles = handles_acquire(bucket, err);
 
-    if (handles_acquire(bucket, &handles, err) < 0)
+    if (!handles)
         return -1;
     natsStatus status = kvStore_Delete(handles->store, key);
     handles_release(bucket, handles);
@@ -219,10 +225,10 @@ int kv_delete(struct kv_bucket *bucket, const char *key, struct error *err)
 
 int kv_get(struct kv_bucket *bucket, const char *key, struct kv_value *ret, struct error *err)
 {
-    struct kv_handles *handles;
+    struct kv_handles *handles = handles_acquire(bucket, err);
     kvEntry *entry = NULL;
 
-    if (handles_acquire(bucket, &handles, err) < 0)
+    if (!handles)
         return -1;
     natsStatus status = kvStore_Get(&entry, handles->store, key);
     if (status == NATS_OK) {

@@ -12,7 +12,6 @@
 extern const struct error_domain kv_error_domain;
 enum kv_error {
     KV_NOT_FOUND = 1, /**< no such key (or deleted) */
-    KV_CONFLICT,      /**< the key's revision is not the expected one */
     KV_UNAVAILABLE,   /**< no JetStream, no bucket, or no permission */
 };
 

@@ -2,18 +2,14 @@
 #include "messaging/connection.h"
 
 #include <malloc.h>
+#include <sys/random.h>
 
 #include "messaging/attempt.h"
 
-#ifdef FLEET_HAS_OPENSSL
 #define OPENSSL_SUPPRESS_DEPRECATED /* RAND_METHOD; its successor, a provider, needs what is to be spared */
 #include <openssl/rand.h>
-#include <sys/random.h>
-#endif
 
 #define LIBRARY_STOP_MS 500
-
-#ifdef FLEET_HAS_OPENSSL
 
 static int random_bytes(unsigned char *buffer, int size)
 {
@@ -38,15 +34,6 @@ static void open_without_openssl(void)
     nats_Open(-1);
     RAND_set_rand_method(NULL);
 }
-
-#else
-
-static void open_without_openssl(void)
-{
-    nats_Open(-1);
-}
-
-#endif
 
 void nats_library_start(void)
 {

@@ -45,6 +45,23 @@ size_t settings_url_count(const struct nats_settings *settings)
     return count;
 }
 
+/** nats.c (3.4 to 3.9: conn.c, _connectProto) puts this into its CONNECT line's JSON as it is. Caller frees. */
+static char *escape_for_connect(const char *text)
+{
+    cleanup_text_buffer struct text_buffer quoted = {0};
+
+    text_buffer_quote(&quoted, text);
+    return text_copy_n(quoted.data + 1, quoted.size - 2);
+}
+
+static natsStatus set_user(natsOptions *options, const struct credentials *credentials)
+{
+    cleanup_free char *user = escape_for_connect(credentials->user);
+    cleanup_free char *password = escape_for_connect(credentials->password);
+
+    return natsOptions_SetUserInfo(options, user, password);
+}
+
 /** The one place where credentials become options; a token's handler will be set here, asked at every reconnect. */
 static natsStatus set_credentials(natsOptions *options, const struct credentials *credentials)
 {
@@ -52,7 +69,7 @@ static natsStatus set_credentials(natsOptions *options, const struct credentials
     case CREDENTIAL_NONE:
         return NATS_OK;
     case CREDENTIAL_USER_PASSWORD:
-        return natsOptions_SetUserInfo(options, credentials->user, credentials->password);
+        return set_user(options, credentials);
     }
     return NATS_INVALID_ARG;
 }

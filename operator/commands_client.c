@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "contracts/wire_time.h"
 
 #define PREFIX_SIZE     13 /* 12 random hex digits tell clients apart in an agent's log */
 #define REQUEST_ID_SIZE (PREFIX_SIZE + 1 + 16)
@@ -67,18 +68,15 @@ void fleet_commands_client_free(struct fleet_commands_client *client)
     free(client);
 }
 
-/** The instant `milliseconds` from now, as RFC 3339. */
-static void format_instant(int64_t milliseconds, char buffer[RFC3339_SIZE])
+/** The instant `milliseconds` from now, as it goes over the wire. */
+static natsStatus format_instant(int64_t milliseconds, char buffer[RFC3339_SIZE])
 {
+    cleanup_error struct error impossible = ERROR_INIT;
     struct timespec now;
-    struct tm parts;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    int64_t instant_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + milliseconds;
-    time_t seconds = (time_t)(instant_ms / 1000);
-    gmtime_r(&seconds, &parts);
-    size_t used = strftime(buffer, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(buffer + used, RFC3339_SIZE - used, ".%03dZ", (int)(instant_ms % 1000));
+    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return wire_time_format(now_ms + milliseconds, buffer, &impossible) == 0 ? NATS_OK : NATS_INVALID_ARG;
 }
 
 static natsStatus set_headers(struct fleet_commands_client *client, natsMsg *request, struct deadline deadline,
@@ -91,8 +89,9 @@ static natsStatus set_headers(struct fleet_commands_client *client, natsMsg *req
     snprintf(id, sizeof(id), "%s-%" PRIxFAST64, client->prefix, atomic_fetch_add(&client->requests, 1));
     status = natsMsgHeader_Set(request, HEADER_REQUEST_ID, id);
     if (status == NATS_OK && deadline.at_ms != DEADLINE_NEVER.at_ms) {
-        format_instant(wait_ms, instant);
-        status = natsMsgHeader_Set(request, HEADER_DEADLINE, instant);
+        status = format_instant(wait_ms, instant);
+        if (status == NATS_OK)
+            status = natsMsgHeader_Set(request, HEADER_DEADLINE, instant);
     }
     if (status == NATS_OK && client->operator_sub)
         status = natsMsgHeader_Set(request, HEADER_OPERATOR_SUB, client->operator_sub);

@@ -5,16 +5,16 @@
  * FleetCommandsClient: ask a device something and wait for the answer.
  */
 
-#include "messaging/connection.h"
 #include "contracts/commands.h"
+#include "messaging/connection.h"
 
 extern const struct error_domain command_error_domain;
 enum command_error {
     COMMAND_DEVICE_OFFLINE = 1, /**< nobody subscribes to the device's commands; known at once */
     COMMAND_TIMEOUT,
-    COMMAND_BAD_REPLY,          /**< the reply does not decode */
-    COMMAND_REMOTE_BASE = 100,  /**< + enum command_error_kind: the agent answered with an error */
-    COMMAND_NATS = 200,         /**< its cause is in domain "nats" */
+    COMMAND_BAD_REPLY,         /**< the reply does not decode */
+    COMMAND_REMOTE_BASE = 100, /**< + enum command_error_kind: the agent answered with an error */
+    COMMAND_NATS = 200,        /**< its cause is in domain "nats" */
 };
 
 struct fleet_commands_client;

@@ -35,6 +35,7 @@ static inline void samples_clear_at_exit(struct samples *samples)
 /** One line of the result on stdout. */
 void bench_print(const char *name, double value, const char *unit);
 
+/** One group each; what they measure is said where they are written. Errors: of whatever could not be brought up. */
 MUST_CHECK int bench_bring_up(struct bench *bench, struct error *err);
 MUST_CHECK int bench_ping(struct bench *bench, struct error *err);
 MUST_CHECK int bench_deploy(struct bench *bench, struct error *err);

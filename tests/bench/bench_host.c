@@ -128,7 +128,7 @@ int main(int argc, char **argv)
     if (refuse_unknown(argc, argv) < 0)
         return 64;
     if (idle)
-        bench.idle_s = atoi(idle);
+        bench.idle_s = (int)strtol(idle, NULL, 10);
     nats_library_start();
     int result = run_start(&options, &bench.run, &err);
     if (result == 0) {

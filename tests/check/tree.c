@@ -42,6 +42,9 @@ static int walk_directory(struct source_tree *tree, const struct text_list *igno
 {
     struct tree_walk walk = {.tree = tree, .ignored = ignored, .directory = directory};
     cleanup_free char *full = source_tree_path(tree, directory);
+    cleanup_free char *cmake_cache = text_format("%s/CMakeCache.txt", full);
+    if (file_exists(cmake_cache))
+        return 0; /* somebody's build directory, whatever its name */
     return directory_each(full, visit_entry, &walk, err);
 }
 

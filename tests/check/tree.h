@@ -16,7 +16,7 @@
 
 struct source_tree {
     char *root;             /**< absolute */
-    struct text_list files; /**< relative to root, sorted; without what .gitignore names and .git */
+    struct text_list files; /**< relative to root, sorted; without .git, what .gitignore names, build directories */
 };
 
 /** Find the files below `root`. Errors: system. */

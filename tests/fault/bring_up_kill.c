@@ -13,21 +13,9 @@
 #define GONE_MS    10000
 #define RECORD_MAX (1u << 20)
 
-struct gone {
-    const char *runs_directory;
-    const struct text_list *known_groups;
-};
-
 static int nothing_is_left(void *context, struct text_buffer *state, struct error *err)
 {
-    const struct gone *gone = context;
-    cleanup_text_list struct text_list found = {0};
-
-    if (leftovers_find(gone->runs_directory, gone->known_groups, &found, err) < 0)
-        return -1;
-    for (size_t i = 0; i < found.count; i++)
-        text_buffer_format(state, "%s%s", i ? "; " : "", found.items[i]);
-    return found.count == 0;
+    return leftovers_find(context, state, err) < 0 ? -1 : state->size == 0;
 }
 
 static int is_up(void *context, struct text_buffer *state, struct error *err)
@@ -67,6 +55,22 @@ static char *phase_of_record(const char *path)
     return name ? name : text_copy("-");
 }
 
+static int keep_run_id(void *context, const char *name, struct error *err)
+{
+    char **id = context;
+
+    (void)err;
+    if (!*id && text_starts_with(name, "fleet-e2e-"))
+        *id = text_copy(name);
+    return 0;
+}
+
+/** The run that is there now; *id stays as it is when there is none. Caller frees. */
+static int find_run(const char *runs, char **id, struct error *err)
+{
+    return file_exists(runs) ? directory_each(runs, keep_run_id, id, err) : 0;
+}
+
 /** Wait `delay_ms`, or until the victim says it is up. */
 static int let_it_run(struct process *victim, const char *up, int64_t delay_ms, struct error *err)
 {
@@ -95,11 +99,11 @@ int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *r
     cleanup_free char *record = text_format("%s/record.json", directory);
     cleanup_free char *up = text_format("%s/up", directory);
     cleanup_free char *log = text_format("%s/victim.log", directory);
-    cleanup_text_list struct text_list groups = {0};
+    cleanup_free char *id = NULL;
     CLEANUP(process_free) struct process *victim = NULL;
     static const struct wait_options options = {.interval_ms = 5};
 
-    if (program_find("fleet-bring-up-victim", &program, err) < 0 || leftovers_groups(&groups, err) < 0)
+    if (program_find("fleet-bring-up-victim", &program, err) < 0)
         return -1;
     const char *const argv[] = {program, record, up, NULL};
     const char *const added[] = {environment, NULL};
@@ -108,13 +112,15 @@ int victim_kill(const char *directory, int64_t delay_ms, struct victim_report *r
     if (process_start(&process, &victim, err) < 0 || let_it_run(victim, up, delay_ms, err) < 0)
         return -1;
     ret->killed_ms = clock_monotonic_ms() - started_ms;
-    if (process_signal(victim, SIGKILL, err) < 0)
+    if (find_run(runs, &id, err) < 0 || process_signal(victim, SIGKILL, err) < 0)
         return -1;
     int64_t killed_ms = clock_monotonic_ms();
     ret->phase = phase_of_record(record);
-    struct gone gone = {runs, &groups};
-    if (wait_until("everything of the killed run to be gone", nothing_is_left, &gone, &options, deadline_in_ms(GONE_MS),
-                   err) < 0)
+    if (find_run(runs, &id, err) < 0) /* it may have begun in between */
+        return -1;
+    struct leftovers of_victim = {.runs_directory = runs, .run_id = id};
+    if (wait_until("everything of the killed run to be gone", nothing_is_left, &of_victim, &options,
+                   deadline_in_ms(GONE_MS), err) < 0)
         return error_wrap(err, "killing in phase", ret->phase);
     ret->reaped_ms = clock_monotonic_ms() - killed_ms;
     return 0;

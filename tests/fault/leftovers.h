@@ -8,12 +8,14 @@
 #include "base/error.h"
 #include "base/text.h"
 
+/** Where to look. Tests of other builds may run on this machine: their control groups come and go meanwhile. */
+struct leftovers {
+    const char *runs_directory;
+    const char *run_id; /**< groups with this in their name count; NULL: none */
+};
+
 /**
- * Everything there is of runs below `runs_directory`: processes that inherited FLEET_E2E_RUNS=<runs_directory>, entries
- * of the directory, mounts below it, control groups named fleet-e2e-* that are not in `known_groups`.
- * One line each in *ret ("process 123 nats-server …").
+ * Describe everything there is of runs below the directory: processes that inherited FLEET_E2E_RUNS=<runs_directory>,
+ * entries of the directory, mounts below it, control groups. Adds "process 123 nats-server …; " and so on to *ret.
  */
-MUST_CHECK int leftovers_find(const char *runs_directory, const struct text_list *known_groups, struct text_list *ret,
-                              struct error *err);
-/** Control groups named fleet-e2e-* at the top of every hierarchy. */
-MUST_CHECK int leftovers_groups(struct text_list *ret, struct error *err);
+MUST_CHECK int leftovers_find(const struct leftovers *where, struct text_buffer *ret, struct error *err);

@@ -24,7 +24,7 @@ static int kill_one(struct run *run, int number, int64_t delay_ms, struct victim
     return 0;
 }
 
-FLEET_TEST(fault_bring_up, killed_at_every_moment_leaves_nothing, .gate = "host",
+FLEET_TEST(bring_up_killed, leaves_nothing_at_any_moment, .gate = "host",
            NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
 {
     struct run *run = NULL;
@@ -43,7 +43,7 @@ FLEET_TEST(fault_bring_up, killed_at_every_moment_leaves_nothing, .gate = "host"
         free(report.phase);
         TRY(result);
     }
-    static const char *const expected[] = {"NATS", "agent", "deploy hello-web"};
+    static const char *const expected[] = {"start nats-server", "podman answers", "deploy hello-web"};
     for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
         CHECK(text_list_contains(&phases, expected[i]), "no kill hit the phase \"%s\"", expected[i]);
     return 0;

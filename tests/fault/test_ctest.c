@@ -85,7 +85,6 @@ static int is_up(void *context, struct text_buffer *state, struct error *err)
     const struct probe *probe = context;
 
     (void)err;
-    text_buffer_clear(state);
     text_buffer_format(state, "no %s", probe->up);
     return file_exists(probe->up);
 }
@@ -107,16 +106,9 @@ static int probe_start_hanging(struct probe *probe, struct process **ret, struct
 static int nothing_is_left(void *context, struct text_buffer *state, struct error *err)
 {
     const struct probe *probe = context;
-    cleanup_text_list struct text_list found = {0};
+    const struct leftovers of_probe = {.runs_directory = probe->runs}; /* probes make no control groups */
 
-    if (leftovers_find(probe->runs, NULL, &found, err) < 0)
-        return -1;
-    text_buffer_clear(state);
-    for (size_t i = 0; i < found.count; i++) {
-        if (!text_starts_with(found.items[i], "/sys/fs/cgroup/")) /* probes make none: they are of others */
-            text_buffer_format(state, "%s; ", found.items[i]);
-    }
-    return state->size == 0;
+    return leftovers_find(&of_probe, state, err) < 0 ? -1 : state->size == 0;
 }
 
 static int probe_wait_gone(struct probe *probe, struct error *err)

@@ -6,21 +6,21 @@
  */
 
 #include "base/process.h"
+#include "base/process_identity.h"
 #include "base/text.h"
-#include "harness/identity.h"
 #include "harness/test.h"
 
 struct victim {
-    char *directory; /**< of this victim: FIFOs, log */
-    char *runs;      /**< its FLEET_E2E_RUNS */
-    char *id;        /**< of its run; NULL before that */
+    struct run *outer; /**< this test's; borrowed */
+    char *directory;   /**< of this victim: FIFOs, log */
+    char *runs;        /**< its FLEET_E2E_RUNS */
+    char *id;          /**< of its run; NULL before that */
     char *run_directory;
     struct process_identity reaper;
     struct process *process;
     int life, control, tether;
-    bool heard;                    /**< it announced a step */
-    struct text_buffer unread;     /**< of `life` */
-    struct text_list known_groups; /**< control groups that were there before it */
+    bool heard;                /**< it announced a step */
+    struct text_buffer unread; /**< of `life` */
 };
 void victim_clear(struct victim *victim);
 static inline void victim_clear_at_exit(struct victim *victim)
@@ -32,7 +32,7 @@ static inline void victim_clear_at_exit(struct victim *victim)
 /** Start one; `runs`: its runs directory; `variable` ("NAME=value") is added to its environment, may be NULL. */
 MUST_CHECK int victim_start(struct test_context *test, const char *runs, const char *variable, struct victim *ret,
                             struct error *err);
-/** Wait for its next step; *step (may be NULL) is that step's name. Caller frees. */
+/** Wait for its next step; *step is that step's name. Caller frees. */
 MUST_CHECK int victim_next(struct victim *victim, char **step, struct error *err);
 /** Let it go on: past `steps` steps. */
 MUST_CHECK int victim_go(struct victim *victim, size_t steps, struct error *err);

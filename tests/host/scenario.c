@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-static struct score *one_service(const char *image, int host_port)
+struct score *scenario_hello_web(const char *image, int host_port)
 {
     struct score *score = NEW(struct score);
     struct container_spec *web = NEW(struct container_spec);
@@ -26,14 +26,9 @@ static struct score *one_service(const char *image, int host_port)
     return score;
 }
 
-struct score *scenario_hello_web(const char *image, int host_port)
-{
-    return one_service(image, host_port);
-}
-
 struct score *scenario_hello_web_with_state(const char *image, int host_port, const char *directory, const char *volume)
 {
-    struct score *score = one_service(image, host_port);
+    struct score *score = scenario_hello_web(image, host_port);
     struct container_spec *web = score->podman.services;
 
     web->environment = NEW_ARRAY(struct environment_variable, 2);
@@ -65,6 +60,24 @@ int scenario_new(struct test_context *test, bool own_stack, struct scenario *ret
     return host_agent_new(ret->stack, &options, &ret->agent, err);
 }
 
+int scenario_without_podman(struct test_context *test, struct scenario *ret, struct error *err)
+{
+    static const struct host_agent_options options = {.podman = NULL};
+
+    if (host_stack_shared(test, &ret->stack, err) < 0)
+        return -1;
+    ret->deployment = host_stack_unique_name("web");
+    return host_agent_new(ret->stack, &options, &ret->agent, err);
+}
+
+int scenario_with_web(struct test_context *test, bool own_stack, struct scenario *ret, char **id, struct error *err)
+{
+    TRY(scenario_new(test, own_stack, ret, err));
+    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, ret->port);
+    TRY(scenario_deploy(ret, score, NULL, err));
+    return scenario_wait_container(ret, NULL, id, err);
+}
+
 int scenario_finish(struct scenario *scenario, struct error *err)
 {
     int result = host_agent_finish(&scenario->agent, err);
@@ -80,8 +93,9 @@ void scenario_clear(struct scenario *scenario)
     free(TAKE_PTR(scenario->deployment));
 }
 
-int scenario_deploy(struct scenario *scenario, const struct score *score, struct device_state **state,
-                    struct error *err)
+/** Put the score and wait until it is reported in `phase` about this revision. */
+static int put_and_wait(struct scenario *scenario, const struct score *score, enum deployment_phase phase,
+                        struct device_state **state, struct error *err)
 {
     struct nats_connection *admin = host_stack_admin(scenario->stack);
     const char *device = host_agent_device(scenario->agent);
@@ -89,8 +103,20 @@ int scenario_deploy(struct scenario *scenario, const struct score *score, struct
 
     if (admin_put(admin, device, scenario->deployment, score, &revision, err) < 0)
         return -1;
-    return wait_for_phase(admin, device, scenario->deployment, PHASE_RUNNING, revision, deadline_in_ms(SCENARIO_MS),
-                          state, err);
+    return wait_for_phase(admin, device, scenario->deployment, phase, revision, deadline_in_ms(SCENARIO_MS), state,
+                          err);
+}
+
+int scenario_deploy(struct scenario *scenario, const struct score *score, struct device_state **state,
+                    struct error *err)
+{
+    return put_and_wait(scenario, score, PHASE_RUNNING, state, err);
+}
+
+int scenario_deploy_in_vain(struct scenario *scenario, const struct score *score, struct device_state **state,
+                            struct error *err)
+{
+    return put_and_wait(scenario, score, PHASE_FAILED, state, err);
 }
 
 /** Only the containers of this scenario's deployment. */
@@ -125,15 +151,19 @@ static int removed_from_podman(void *context, struct text_buffer *state, struct 
     return list.count == 0;
 }
 
-int scenario_remove(struct scenario *scenario, struct error *err)
+int scenario_wait_removed(struct scenario *scenario, struct error *err)
 {
-    struct nats_connection *admin = host_stack_admin(scenario->stack);
-    const char *device = host_agent_device(scenario->agent);
     struct deadline deadline = deadline_in_ms(SCENARIO_MS);
 
-    TRY(admin_delete(admin, device, scenario->deployment, err));
-    TRY(wait_for_removed(admin, device, scenario->deployment, deadline, err));
+    TRY(wait_for_removed(host_stack_admin(scenario->stack), host_agent_device(scenario->agent), scenario->deployment,
+                         deadline, err));
     return wait_until("the containers to be removed", removed_from_podman, scenario, NULL, deadline, err);
+}
+
+int scenario_remove(struct scenario *scenario, struct error *err)
+{
+    TRY(admin_delete(host_stack_admin(scenario->stack), host_agent_device(scenario->agent), scenario->deployment, err));
+    return scenario_wait_removed(scenario, err);
 }
 
 struct replacement {

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process.h"
+#include "harness/program.h"
 #include "harness/test.h"
 
 /*
@@ -16,26 +14,14 @@
 #define EXIT_USAGE  64 /* sysexits.h, as docs/agent-config.md promises */
 #define EXIT_CONFIG 78
 
-/** The agent beside the test programs, or where FLEET_E2E_PROGRAMS says. Caller frees. */
-static char *agent_program(void)
-{
-    const char *programs = getenv("FLEET_E2E_PROGRAMS");
-    char self[PATH_MAX] = {0};
-
-    if (programs)
-        return text_format("%s/harmony-fleet-agent", programs);
-    ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (size < 0)
-        return text_copy("harmony-fleet-agent");
-    *strrchr(self, '/') = '\0';
-    return text_format("%s/harmony-fleet-agent", self);
-}
-
 static int run_agent(const char *const *arguments, struct process_result *result, struct error *err)
 {
     cleanup_text_list struct text_list argv = {0};
+    char *program = NULL;
 
-    text_list_take(&argv, agent_program());
+    if (program_find("harmony-fleet-agent", &program, err) < 0)
+        return -1;
+    text_list_take(&argv, program);
     for (size_t i = 0; arguments[i]; i++)
         text_list_add(&argv, arguments[i]);
     struct process_options options = {.argv = (const char *const *)argv.items};

@@ -5,8 +5,6 @@
 #include "base/memory.h"
 #include "tests/host/scenario.h"
 
-#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
-
 struct refusal {
     const char *what;
     const char *value;
@@ -74,10 +72,7 @@ FLEET_TEST(host_bad_desired_state, malformed_and_wrong_typed_are_reported, .gate
     cleanup_scenario struct scenario scenario = {0};
     cleanup_free char *id = NULL;
 
-    TRY(scenario_new(test, false, &scenario, err));
-    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
-    TRY(scenario_deploy(&scenario, score, NULL, err));
-    TRY(scenario_wait_container(&scenario, NULL, &id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
 
     cleanup_free char *bad = host_stack_unique_name("bad");
     for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
@@ -100,12 +95,10 @@ FLEET_TEST(host_bad_desired_state, bad_upgrade_leaves_the_workload_running, .gat
     cleanup_free char *id = NULL;
     cleanup_container_list struct podman_container_list list = {0};
 
-    TRY(scenario_new(test, false, &scenario, err));
-    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
-    TRY(scenario_deploy(&scenario, score, NULL, err));
-    TRY(scenario_wait_container(&scenario, NULL, &id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
     TRY(expect_refused(&scenario, scenario.deployment, "{", 1, "half an object", "JSON", err));
     TRY(expect_neighbour_untouched(&scenario, id, err));
+    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
     TRY(scenario_deploy(&scenario, score, NULL, err));
     TRY(scenario_container(&scenario, &list, err));
     CHECK(text_equal(list.items[0].id, id), "the container was replaced by the same spec");
@@ -119,10 +112,7 @@ FLEET_TEST(host_bad_desired_state, oversized_is_reported, .gate = "host", NEEDS_
     cleanup_free char *id = NULL;
     cleanup_text_buffer struct text_buffer value = {0};
 
-    TRY(scenario_new(test, false, &scenario, err));
-    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
-    TRY(scenario_deploy(&scenario, score, NULL, err));
-    TRY(scenario_wait_container(&scenario, NULL, &id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
 
     text_buffer_add(&value, "{\"type\":\"PodmanV0\",\"data\":{\"services\":[],\"padding\":\"");
     while (value.size < SCORE_VALUE_MAX)
@@ -141,19 +131,14 @@ FLEET_TEST(host_bad_desired_state, refused_where_the_runtime_is_disabled, .gate 
 {
     cleanup_scenario struct scenario scenario = {0};
     CLEANUP(device_state_free) struct device_state *state = NULL;
-    static const struct host_agent_options options = {.podman = NULL};
-    uint64_t revision;
-
-    TRY(host_stack_shared(test, &scenario.stack, err));
-    TRY(host_agent_new(scenario.stack, &options, &scenario.agent, err));
-    scenario.deployment = host_stack_unique_name("web");
     CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, 0);
+
+    TRY(scenario_without_podman(test, &scenario, err));
+    TRY(scenario_deploy_in_vain(&scenario, score, &state, err));
+    CHECK(strstr(state->error, "runtime_enabled"), "reported: %s", state->error);
     struct nats_connection *admin = host_stack_admin(scenario.stack);
     const char *device = host_agent_device(scenario.agent);
-    TRY(admin_put(admin, device, scenario.deployment, score, &revision, err));
-    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_FAILED, revision, deadline_in_ms(10000), &state, err));
-    CHECK(strstr(state->error, "runtime_enabled"), "reported: %s", state->error);
     TRY(admin_delete(admin, device, scenario.deployment, err));
-    TRY(wait_for_removed(admin, device, scenario.deployment, deadline_in_ms(10000), err));
+    TRY(wait_for_removed(admin, device, scenario.deployment, deadline_in_ms(SCENARIO_MS), err));
     return scenario_finish(&scenario, err);
 }

@@ -8,15 +8,6 @@
  * The command protocol as any other NATS client sees it: raw nats.c requests, no FleetCommandsClient.
  */
 
-static int agent_on_shared_stack(struct test_context *test, struct scenario *scenario, struct error *err)
-{
-    static const struct host_agent_options options = {.podman = NULL};
-
-    if (host_stack_shared(test, &scenario->stack, err) < 0)
-        return -1;
-    return host_agent_new(scenario->stack, &options, &scenario->agent, err);
-}
-
 struct raw_request {
     const char *verb;
     const void *payload;
@@ -78,7 +69,7 @@ FLEET_TEST(host_commands, refusals_are_typed, .gate = "host", NEEDS(CAPABILITY_N
     };
     cleanup_scenario struct scenario scenario = {0};
 
-    TRY(agent_on_shared_stack(test, &scenario, err));
+    TRY(scenario_without_podman(test, &scenario, err));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         TRY(expect_error_reply(&scenario, &cases[i].request, cases[i].kind, err));
     return scenario_finish(&scenario, err);
@@ -95,7 +86,7 @@ FLEET_TEST(host_commands, ping_over_raw_nats, .gate = "host", NEEDS(CAPABILITY_N
     };
     cleanup_scenario struct scenario scenario = {0};
 
-    TRY(agent_on_shared_stack(test, &scenario, err));
+    TRY(scenario_without_podman(test, &scenario, err));
     for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
         natsMsg *message = NULL;
         CLEANUP(ping_reply_free) struct ping_reply *reply = NULL;

@@ -4,8 +4,6 @@
 
 #include "tests/host/scenario.h"
 
-#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
-
 /** What KV reports must be what podman runs. */
 static int expect_same_container(const struct device_state *state, const struct podman_container_list *list,
                                  const char *image, struct error *err)

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <string.h>
 
 #include "tests/host/scenario.h"
-
-#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
-
-/** A scenario whose workload runs; *id is its container. */
-static int running_workload(struct test_context *test, struct scenario *scenario, char **id, struct error *err)
-{
-    TRY(scenario_new(test, false, scenario, err));
-    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario->port);
-    TRY(scenario_deploy(scenario, score, NULL, err));
-    return scenario_wait_container(scenario, NULL, id, err);
-}
 
 static int podman(struct scenario *scenario, const char *const *arguments, struct error *err)
 {
@@ -25,7 +15,7 @@ FLEET_TEST(host_drift, removed_container_comes_back, .gate = "host", NEEDS_ALL)
     cleanup_free char *id = NULL;
     cleanup_free char *new_id = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
     TRY(podman(&scenario, (const char *const[]){"rm", "--force", "--time", "0", id, NULL}, err));
     TRY(scenario_wait_container(&scenario, id, &new_id, err));
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
@@ -39,7 +29,7 @@ FLEET_TEST(host_drift, stopped_container_is_started_again, .gate = "host", NEEDS
     cleanup_free char *id = NULL;
     cleanup_free char *same_id = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
     TRY(podman(&scenario, (const char *const[]){"stop", "--time", "0", id, NULL}, err));
     TRY(scenario_wait_container(&scenario, NULL, &same_id, err));
     CHECK(text_equal(id, same_id), "a stopped container was replaced, not started");
@@ -74,6 +64,18 @@ static int replace_by_hand(struct scenario *scenario, const char *id, const char
     return 0;
 }
 
+/** The agent stands still meanwhile: else it may be the first to make a container of that name again. */
+static int replace_unseen(struct scenario *scenario, const char *id, const char *option, const char *value,
+                          const char *image, char **changed_id, struct error *err)
+{
+    pid_t agent = host_agent_pid(scenario->agent);
+
+    CHECK(agent > 0 && kill(agent, SIGSTOP) == 0, "the agent cannot be stopped: %m");
+    int result = replace_by_hand(scenario, id, option, value, image, changed_id, err);
+    kill(agent, SIGCONT);
+    return result;
+}
+
 static int expect_change_undone(struct test_context *test, const char *option, const char *value, const char *image,
                                 struct error *err)
 {
@@ -82,8 +84,8 @@ static int expect_change_undone(struct test_context *test, const char *option, c
     cleanup_free char *changed_id = NULL;
     cleanup_free char *new_id = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
-    TRY(replace_by_hand(&scenario, id, option, value, image, &changed_id, err));
+    TRY(scenario_with_web(test, false, &scenario, &id, err));
+    TRY(replace_unseen(&scenario, id, option, value, image, &changed_id, err));
     TRY(scenario_wait_container(&scenario, changed_id, &new_id, err));
     CHECK(!text_equal(new_id, id), "an id came back from the dead");
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
@@ -118,7 +120,6 @@ FLEET_TEST(host_drift, foreign_container_is_left_alone, .gate = "host", NEEDS_AL
     CLEANUP(device_state_free) struct device_state *state = NULL;
     CLEANUP(cJSON_Delete) cJSON *inspected = NULL;
     cleanup_free char *foreign_id = NULL;
-    uint64_t revision;
 
     TRY(scenario_new(test, false, &scenario, err));
     cleanup_free char *name = text_format("fleet.%s.web", scenario.deployment);
@@ -128,11 +129,7 @@ FLEET_TEST(host_drift, foreign_container_is_left_alone, .gate = "host", NEEDS_AL
     foreign_id[strcspn(foreign_id, "\n")] = '\0';
 
     CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, 0);
-    struct nats_connection *admin = host_stack_admin(scenario.stack);
-    const char *device = host_agent_device(scenario.agent);
-    TRY(admin_put(admin, device, scenario.deployment, score, &revision, err));
-    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_FAILED, revision, deadline_in_ms(SCENARIO_MS), &state,
-                       err));
+    TRY(scenario_deploy_in_vain(&scenario, score, &state, err));
     CHECK(strstr(state->error, name) != NULL, "the reason does not name the container: %s", state->error);
     TRY(scenario_remove(&scenario, err));
     TRY(podman_host_inspect(host, foreign_id, &inspected, err));

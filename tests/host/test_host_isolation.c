@@ -25,8 +25,7 @@ static int stays_quiet(void *context, struct text_buffer *state, struct error *e
     return clock_monotonic_ms() >= watched->until_ms;
 }
 
-FLEET_TEST(host_isolation, neighbours_key_is_not_touched, .gate = "host",
-           NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
+FLEET_TEST(host_isolation, neighbours_key_is_not_touched, .gate = "host", NEEDS_ALL)
 {
     cleanup_scenario struct scenario scenario = {0};
     CLEANUP(host_agent_free) struct host_agent *neighbour = NULL;
@@ -61,8 +60,7 @@ FLEET_TEST(host_isolation, neighbours_key_is_not_touched, .gate = "host",
 }
 
 /* One agent may not even remove what carries its neighbour's label, whatever the deployment's name. */
-FLEET_TEST(host_isolation, same_deployment_name_on_two_devices, .gate = "host",
-           NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
+FLEET_TEST(host_isolation, same_deployment_name_on_two_devices, .gate = "host", NEEDS_ALL)
 {
     cleanup_scenario struct scenario scenario = {0};
     CLEANUP(podman_host_free) struct podman_host *second_podman = NULL;

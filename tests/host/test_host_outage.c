@@ -3,17 +3,6 @@
 
 #include "tests/host/scenario.h"
 
-#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
-
-/** A stack of one's own whose workload runs; *id is its container. */
-static int running_workload(struct test_context *test, struct scenario *scenario, char **id, struct error *err)
-{
-    TRY(scenario_new(test, true, scenario, err));
-    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario->port);
-    TRY(scenario_deploy(scenario, score, NULL, err));
-    return scenario_wait_container(scenario, NULL, id, err);
-}
-
 static int answers_ping(void *context, struct text_buffer *state, struct error *err)
 {
     struct scenario *scenario = context;
@@ -35,7 +24,7 @@ FLEET_TEST(host_outage, nats_killed_and_restarted, .gate = "host", NEEDS_ALL)
     cleanup_free char *id = NULL;
     cleanup_free char *new_id = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     TRY(host_stack_kill_nats(scenario.stack, err));
     TRY(host_stack_start_nats(scenario.stack, err));
     /* Put right after: the agent may not even have noticed yet, and its watcher may be dead without knowing. */
@@ -48,16 +37,16 @@ FLEET_TEST(host_outage, nats_killed_and_restarted, .gate = "host", NEEDS_ALL)
     return scenario_finish(&scenario, err);
 }
 
-FLEET_TEST(host_outage, deleted_while_nats_was_down, .gate = "host", NEEDS_ALL)
+FLEET_TEST(host_outage, deleted_while_the_agent_was_down, .gate = "host", NEEDS_ALL)
 {
     cleanup_scenario struct scenario scenario = {0};
     cleanup_free char *id = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     TRY(host_agent_kill(scenario.agent, err));
     TRY(admin_delete(host_stack_admin(scenario.stack), host_agent_device(scenario.agent), scenario.deployment, err));
     TRY(host_agent_start(scenario.agent, false, err));
-    TRY(scenario_remove(&scenario, err)); /* deleting again is fine; both ends must be empty */
+    TRY(scenario_wait_removed(&scenario, err));
     return scenario_finish(&scenario, err);
 }
 
@@ -70,7 +59,7 @@ FLEET_TEST(host_outage, agent_killed_and_restarted_restarts_nothing, .gate = "ho
     cleanup_text_list struct text_list events = {0};
     CLEANUP(device_state_free) struct device_state *state = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     TRY(podman_recorder_start(host_stack_podman(scenario.stack), &recorder, err));
     TRY(host_agent_kill(scenario.agent, err));
     TRY(host_agent_start(scenario.agent, false, err));
@@ -92,7 +81,7 @@ FLEET_TEST(host_outage, offline_reboot_brings_every_workload_back, .gate = "host
     cleanup_free char *back_id = NULL;
     CLEANUP(device_state_free) struct device_state *state = NULL;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     TRY(host_stack_kill_nats(scenario.stack, err));
     TRY(host_agent_kill(scenario.agent, err));
     TRY(podman_host_reboot(host_stack_podman(scenario.stack), err));
@@ -119,7 +108,7 @@ FLEET_TEST(host_outage, podman_service_killed_and_restarted, .gate = "host", NEE
     CLEANUP(ping_reply_free) struct ping_reply *reply = NULL;
     uint64_t revision;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     struct podman_host *podman = host_stack_podman(scenario.stack);
     struct nats_connection *admin = host_stack_admin(scenario.stack);
     const char *device = host_agent_device(scenario.agent);
@@ -149,7 +138,7 @@ FLEET_TEST(host_outage, containers_outlive_a_stopped_agent, .gate = "host", NEED
     int exit_code = -1;
     int64_t took_ms = 0;
 
-    TRY(running_workload(test, &scenario, &id, err));
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
     TRY(host_agent_stop(scenario.agent, &exit_code, &took_ms, err));
     CHECK(exit_code == 0, "exit code %d", exit_code);
     CHECK(took_ms < 1000, "SIGTERM to exit took %" PRId64 " ms", took_ms);

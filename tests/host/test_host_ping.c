@@ -3,22 +3,12 @@
 
 #include "tests/host/scenario.h"
 
-/** An agent without podman is enough to be asked. */
-static int agent_without_podman(struct test_context *test, struct scenario *scenario, struct error *err)
-{
-    static const struct host_agent_options options = {.podman = NULL};
-
-    if (host_stack_shared(test, &scenario->stack, err) < 0)
-        return -1;
-    return host_agent_new(scenario->stack, &options, &scenario->agent, err);
-}
-
 FLEET_TEST(host_ping, is_answered, .gate = "host", NEEDS(CAPABILITY_NATS_SERVER))
 {
     cleanup_scenario struct scenario scenario = {0};
     CLEANUP(ping_reply_free) struct ping_reply *reply = NULL;
 
-    TRY(agent_without_podman(test, &scenario, err));
+    TRY(scenario_without_podman(test, &scenario, err));
     TRY(fleet_ping(host_stack_commands(scenario.stack), host_agent_device(scenario.agent), deadline_in_ms(5000), &reply,
                    err));
     CHECK(text_equal(reply->device_id, host_agent_device(scenario.agent)), "it calls itself %s", reply->device_id);
@@ -50,7 +40,7 @@ FLEET_TEST(host_ping, stopped_agent_is_offline, .gate = "host", NEEDS(CAPABILITY
     int exit_code = -1;
     int64_t took_ms = 0;
 
-    TRY(agent_without_podman(test, &scenario, err));
+    TRY(scenario_without_podman(test, &scenario, err));
     TRY(host_agent_stop(scenario.agent, &exit_code, &took_ms, err));
     CHECK(exit_code == 0, "SIGTERM made it exit with %d", exit_code);
     CHECK(took_ms < 1000, "it took %" PRId64 " ms to exit", took_ms);

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/file.h"
-#include "base/memory.h"
 #include "fixtures/registry.h"
 #include "tests/host/scenario.h"
-
-#define NEEDS_ALL NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES)
 
 /* Port 1 of the podman host's own loopback: nothing listens there. */
 #define UNREACHABLE_IMAGE "127.0.0.1:1/hello-web:v9"
@@ -17,18 +13,13 @@ FLEET_TEST(host_pull, failure_is_reported_in_podmans_words, .gate = "host", NEED
     cleanup_scenario struct scenario scenario = {0};
     CLEANUP(device_state_free) struct device_state *state = NULL;
     cleanup_container_list struct podman_container_list list = {0};
-    uint64_t revision;
 
     TRY(scenario_new(test, false, &scenario, err));
-    struct nats_connection *admin = host_stack_admin(scenario.stack);
-    const char *device = host_agent_device(scenario.agent);
     CLEANUP(score_free) struct score *score = scenario_hello_web(UNREACHABLE_IMAGE, 0);
-    TRY(admin_put(admin, device, scenario.deployment, score, &revision, err));
-    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_FAILED, revision, deadline_in_ms(SCENARIO_MS), &state,
-                       err));
+    TRY(scenario_deploy_in_vain(&scenario, score, &state, err));
     CHECK(strstr(state->error, UNREACHABLE_IMAGE), "the image is not named: %s", state->error);
     CHECK(strstr(state->error, "connection refused"), "podman's own words are missing: %s", state->error);
-    TRY(podman_host_ps(host_stack_podman(scenario.stack), device, &list, err));
+    TRY(podman_host_ps(host_stack_podman(scenario.stack), host_agent_device(scenario.agent), &list, err));
     CHECK(list.count == 0, "%zu containers of an image that is not there", list.count);
     TRY(scenario_remove(&scenario, err));
     return scenario_finish(&scenario, err);
@@ -40,18 +31,13 @@ FLEET_TEST(host_pull, old_version_serves_while_the_new_one_cannot_be_pulled, .ga
     cleanup_scenario struct scenario scenario = {0};
     cleanup_container_list struct podman_container_list before = {0};
     cleanup_container_list struct podman_container_list during = {0};
-    uint64_t revision;
 
     TRY(scenario_new(test, false, &scenario, err));
-    struct nats_connection *admin = host_stack_admin(scenario.stack);
-    const char *device = host_agent_device(scenario.agent);
     CLEANUP(score_free) struct score *good = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
     TRY(scenario_deploy(&scenario, good, NULL, err));
     TRY(scenario_container(&scenario, &before, err));
     CLEANUP(score_free) struct score *bad = scenario_hello_web(UNREACHABLE_IMAGE, scenario.port);
-    TRY(admin_put(admin, device, scenario.deployment, bad, &revision, err));
-    TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_FAILED, revision, deadline_in_ms(SCENARIO_MS), NULL,
-                       err));
+    TRY(scenario_deploy_in_vain(&scenario, bad, NULL, err));
     TRY(scenario_container(&scenario, &during, err));
     CHECK(text_equal(before.items[0].id, during.items[0].id), "the running version was touched");
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
@@ -62,37 +48,14 @@ FLEET_TEST(host_pull, old_version_serves_while_the_new_one_cannot_be_pulled, .ga
     return scenario_finish(&scenario, err);
 }
 
-/* Incompressible, so that pulling it takes long enough to be seen. */
-#define LAYER_SIZE (24u << 20)
-
-static int write_random(const char *path, struct error *err)
+/** Put hello-web v2 into the registry as `image` and forget it: it has to be pulled. */
+static int push_image(struct podman_host *podman, const char *image, struct error *err)
 {
-    cleanup_free char *data = memory_new(LAYER_SIZE, 1);
-
-    for (size_t filled = 0; filled < LAYER_SIZE;) {
-        ssize_t got = getrandom(data + filled, LAYER_SIZE - filled, 0);
-        if (got < 0)
-            return error_set_errno(err, errno, "getting random bytes", NULL);
-        filled += (size_t)got;
-    }
-    return file_write_atomic(path, data, LAYER_SIZE, 0644, err);
-}
-
-/** An image only the registry has: hello-web v2 with one big layer more. */
-static int push_image(struct run *run, struct podman_host *podman, const char *image, struct error *err)
-{
-    static const char recipe[] = "FROM " IMAGE_HELLO_WEB_V2 "\nCOPY layer /layer\n";
-    cleanup_free char *context = text_format("%s/build", run_directory(run));
-    cleanup_free char *layer = text_format("%s/layer", context);
-    cleanup_free char *containerfile = text_format("%s/Containerfile", context);
-    const char *const build[] = {"build", "--quiet", "--tag", image, context, NULL};
+    const char *const tag[] = {"tag", IMAGE_HELLO_WEB_V2, image, NULL};
     const char *const push[] = {"push", "--quiet", "--tls-verify=false", image, NULL};
-    const char *const forget[] = {"rmi", image, NULL};
+    const char *const forget[] = {"untag", image, image, NULL};
 
-    TRY(directory_create(context, 0700, err));
-    TRY(write_random(layer, err));
-    TRY(file_write_atomic(containerfile, recipe, sizeof(recipe) - 1, 0644, err));
-    TRY(podman_host_cli(podman, build, NULL, err));
+    TRY(podman_host_cli(podman, tag, NULL, err));
     TRY(podman_host_cli(podman, push, NULL, err));
     return podman_host_cli(podman, forget, NULL, err);
 }
@@ -122,24 +85,26 @@ static int reports_pulling(void *context, struct text_buffer *text, struct error
 FLEET_TEST(host_pull, pulled_from_a_registry_with_progress, .gate = "host",
            NEEDS(CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES, CAPABILITY_REGISTRY))
 {
-    static const char image[] = REGISTRY_ADDRESS "/hello-web:big";
-    static const struct wait_options often = {.interval_ms = 1};
+    static const char image[] = REGISTRY_ADDRESS "/hello-web:v2";
     cleanup_scenario struct scenario scenario = {0};
     cleanup_container_list struct podman_container_list list = {0};
+    CLEANUP(process_free) struct process *registry = NULL;
     struct run *run = NULL;
     uint64_t revision;
 
     TRY(scenario_new(test, true, &scenario, err));
     TRY(test_run(test, &run, err));
     struct podman_host *podman = host_stack_podman(scenario.stack);
-    TRY(registry_start(run, podman, err));
-    TRY(push_image(run, podman, image, err));
+    TRY(registry_start(run, podman, &registry, err));
+    TRY(push_image(podman, image, err));
+    TRY(process_signal(registry, SIGSTOP, err)); /* a slow line */
     CLEANUP(score_free) struct score *score = scenario_hello_web(image, scenario.port);
     struct nats_connection *admin = host_stack_admin(scenario.stack);
     const char *device = host_agent_device(scenario.agent);
     TRY(admin_put(admin, device, scenario.deployment, score, &revision, err));
     struct pulling pulling = {&scenario, image};
-    TRY(wait_until("a report of the pull", reports_pulling, &pulling, &often, deadline_in_ms(SCENARIO_MS), err));
+    TRY(wait_until("a report of the pull", reports_pulling, &pulling, NULL, deadline_in_ms(SCENARIO_MS), err));
+    TRY(process_signal(registry, SIGCONT, err));
     TRY(wait_for_phase(admin, device, scenario.deployment, PHASE_RUNNING, revision, deadline_in_ms(SCENARIO_MS), NULL,
                        err));
     TRY(scenario_container(&scenario, &list, err));

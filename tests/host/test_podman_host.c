@@ -161,6 +161,8 @@ FLEET_TEST(podman_host, two_at_once_know_nothing_of_each_other, .gate = "host", 
 
     TRY(test_run(test, &run, err));
     TRY(podman_host_attach(run, "one", &attached, err));
+    CHECK_FAILS(podman_host_reboot(attached, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(podman_host_kill_service(attached, err), general_error_domain, GENERAL_INVALID);
     podman_host_free(TAKE_PTR(attached));
     TRY(expect_version(first, port, "v1", err)); /* who only attached ends nothing */
     podman_host_free(TAKE_PTR(first));
@@ -249,7 +251,6 @@ static int enough_events(void *context, struct text_buffer *state, struct error 
     size_t count = podman_recorder_count(events->recorder, events->device);
 
     (void)err;
-    text_buffer_clear(state);
     text_buffer_format(state, "%zu events", count);
     return count >= events->wanted;
 }

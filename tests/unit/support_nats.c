@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -115,6 +115,17 @@ int test_nats_restart(struct test_nats *nats, const char *device_password, struc
         nats->device_password = text_copy(device_password);
     }
     return start(nats, err);
+}
+
+int test_nats_dial(const struct test_nats *nats, int *fd, struct error *err)
+{
+    cleanup_close int dialled = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback(nats->port);
+
+    if (dialled < 0 || connect(dialled, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return error_set_errno(err, errno, "connecting to", nats->url);
+    *fd = TAKE_FD(dialled);
+    return 0;
 }
 
 const char *test_nats_url(const struct test_nats *nats)

@@ -20,8 +20,11 @@ struct test_nats;
 MUST_CHECK int test_nats_start(struct test_context *test, struct test_nats **ret, struct error *err);
 /** Signal it; SIGKILL and SIGTERM also wait for its end. */
 MUST_CHECK int test_nats_signal(struct test_nats *nats, int signal, struct error *err);
-/** Start it again on its port and store; `device_password` replaces the device's (NULL: as it was). */
+/** Start it again on its port and store; `device_password` replaces the device's, as it stands between quotes in
+ * the configuration (NULL: as it was). */
 MUST_CHECK int test_nats_restart(struct test_nats *nats, const char *device_password, struct error *err);
+/** A raw TCP connection to it, for what nats.c would not send. */
+MUST_CHECK int test_nats_dial(const struct test_nats *nats, int *fd, struct error *err);
 const char *test_nats_url(const struct test_nats *nats);
 /** Connect as the administrator. */
 MUST_CHECK int test_nats_admin(struct test_nats *nats, struct nats_connection **ret, struct error *err);

@@ -20,6 +20,7 @@ struct fake_podman;
  */
 typedef bool (*fake_podman_answer)(void *context, const char *request, int fd);
 
+/** Listen in `directory`. `answer` may be NULL; it is called from the threads of the connections. */
 MUST_CHECK int fake_podman_start(const char *directory, fake_podman_answer answer, void *context,
                                  struct fake_podman **ret, struct error *err);
 /** Breaks every connection off. NULL is fine. */

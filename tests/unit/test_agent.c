@@ -2,6 +2,7 @@
 /*
  * The whole agent as a process, without podman: what it says on NATS, to systemd, and by its exit code.
  */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -16,9 +17,10 @@
 #include "contracts/device.h"
 #include "contracts/names.h"
 #include "harness/program.h"
+#include "messaging/handshake.h"
 #include "messaging/kv.h"
 #include "operator/commands_client.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 15000
 #define DEVICE  "pi-01"
@@ -324,6 +326,87 @@ FLEET_TEST(agent, ends_in_time_without_nats, NEEDS(CAPABILITY_NATS_SERVER))
     TRY(start_agent(&scene, err));
     TRY(wait_for_ping(&scene, err));
     TRY(test_nats_signal(scene.nats, SIGKILL, err));
+    return stop_agent(&scene, err);
+}
+
+/** A listener that accepts nobody: who connects to it waits, as behind a firewall that drops. */
+struct black_hole {
+    int port;
+    int listener;
+    int waiting[4];
+};
+
+static void black_hole_close(struct black_hole *hole)
+{
+    close_fd(hole->listener);
+    for (size_t i = 0; i < ARRAY_SIZE(hole->waiting); i++)
+        close_fd(hole->waiting[i]);
+}
+#define cleanup_black_hole __attribute__((cleanup(black_hole_close)))
+
+/** Connections to the port that are not answered, out of /proc/net/tcp. */
+static int count_unanswered(int port)
+{
+    cleanup_free char *remote = text_format(":%04X 02 ", (unsigned)port);
+    cleanup_error struct error unreadable = ERROR_INIT;
+    cleanup_free char *table = NULL;
+    size_t size;
+    int count = 0;
+
+    if (file_read("/proc/net/tcp", 16 << 20, &table, &size, &unreadable) < 0)
+        return -1;
+    for (const char *at = table; (at = strstr(at, remote)); at++)
+        count++;
+    return count;
+}
+
+static int black_hole_open(struct black_hole *hole, int port, struct error *err)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int yes = 1;
+
+    hole->port = port;
+    hole->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(hole->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    CHECK(bind(hole->listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(hole->listener, 0) == 0,
+          "port %d: %s", port, strerror(errno));
+    for (size_t i = 0; i < ARRAY_SIZE(hole->waiting); i++) {
+        hole->waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK(connect(hole->waiting[i], (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EINPROGRESS,
+              "connect: %s", strerror(errno));
+    }
+    return 0;
+}
+
+struct unanswered_wait {
+    int port;
+    int more_than;
+};
+
+static int is_unanswered(void *context, struct text_buffer *state, struct error *err __attribute__((unused)))
+{
+    const struct unanswered_wait *wait = context;
+    int count = count_unanswered(wait->port);
+
+    text_buffer_clear(state);
+    text_buffer_format(state, "%d connections", count);
+    return count > wait->more_than;
+}
+
+FLEET_TEST(agent, ends_in_time_while_it_connects, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {0};
+    cleanup_black_hole struct black_hole hole = {0, -1, {-1, -1, -1, -1}};
+
+    TRY(scene_set(test, &scene, err));
+    TRY(connect_admin(&scene, err));
+    TRY(start_agent(&scene, err));
+    TRY(wait_for_ping(&scene, err));
+    TRY(test_nats_signal(scene.nats, SIGKILL, err));
+    TRY(black_hole_open(&hole, nats_url_port(test_nats_url(scene.nats)), err));
+    struct unanswered_wait wait = {hole.port, count_unanswered(hole.port)};
+    TRY(wait_until("the agent to connect", is_unanswered, &wait, NULL, deadline_in_ms(WAIT_MS), err));
     return stop_agent(&scene, err);
 }
 

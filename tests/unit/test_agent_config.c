@@ -67,6 +67,9 @@ struct bad {
 static const struct bad bads[] = {
     {"x = [", CONFIG_SYNTAX, NAME ":1: "},
     {HEAD "device_id = \"again\"\n" NATS, CONFIG_SYNTAX, NAME ":3: "},
+    {HEAD "[nats]\nurls = \xc3\xa9\n", CONFIG_SYNTAX, NAME ":4: "}, /* undefined behaviour in toml++ 3.3 itself */
+    {HEAD "[nats]\nurls = 2\xc9\xab\n", CONFIG_SYNTAX, NAME ":4: "},
+    {"\xff\xfe", CONFIG_SYNTAX, NAME ":1: "},
     {"", CONFIG_MISSING, NAME ":1: agent.device_id: is missing"},
     {"\n[agent]\nruntime_enabled = true\n" NATS, CONFIG_MISSING, NAME ":2: agent.device_id: "},
     {HEAD, CONFIG_MISSING, NAME ":1: nats.urls: "},

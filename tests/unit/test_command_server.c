@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/commands.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 5000
 
@@ -145,6 +145,21 @@ FLEET_TEST(command_server, deadlines_are_kept, NEEDS(CAPABILITY_NATS_SERVER))
     TRY(check_refused(&scene, COMMAND_DEADLINE_EXCEEDED, err));
     TRY(ask(&scene, "ping", NULL, 0, HEADER_DEADLINE, "tomorrow", err));
     return check_refused(&scene, COMMAND_BAD_REQUEST, err);
+}
+
+FLEET_TEST(command_server, headers_count_in_any_case, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {0};
+    const char *id = NULL;
+
+    TRY(scene_set(test, &scene, err));
+    TRY(ask(&scene, "ping", NULL, 0, "x-harmony-deadline", "2001-01-01T00:00:00Z", err));
+    TRY(check_refused(&scene, COMMAND_DEADLINE_EXCEEDED, err));
+    TRY(ask(&scene, "ping", NULL, 0, "x-harmony-request-id", "id-9", err));
+    TRY(check_pong(&scene, err));
+    CHECK(natsMsgHeader_Get(scene.reply, HEADER_REQUEST_ID, &id) == NATS_OK && text_equal(id, "id-9"),
+          "the id is not echoed");
+    return 0;
 }
 
 FLEET_TEST(command_server, request_without_reply_subject_is_ignored, NEEDS(CAPABILITY_NATS_SERVER))

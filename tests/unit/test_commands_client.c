@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 5000
 

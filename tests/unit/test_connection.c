@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 #include "messaging/handshake.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 10000
 
@@ -225,6 +225,26 @@ FLEET_TEST(connection, trouble_while_connecting_names_refused_credentials, NEEDS
     struct nats_settings settings = {.urls = urls, .credentials = credentials};
     CHECK_FAILS(nats_connection_open(&settings, &connection, err), nats_error_domain, NATS_CONNECTION_AUTH_FAILED);
     return 0;
+}
+
+FLEET_TEST(connection, password_of_any_characters_is_sent_as_it_is, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    static const char password[] = "a \"quoted\" \\ b\xc3\xa4"
+                                   "ckslash\\";
+    cleanup_text_buffer struct text_buffer escaped = {0};
+    CLEANUP(test_nats_free) struct test_nats *nats = NULL;
+    CLEANUP(credentials_free) struct credentials *credentials = NULL;
+    CLEANUP(nats_connection_free) struct nats_connection *connection = NULL;
+
+    text_buffer_quote(&escaped, password);
+    cleanup_free char *in_configuration = text_copy_n(escaped.data + 1, escaped.size - 2);
+    TRY(test_nats_start(test, &nats, err));
+    TRY(test_nats_restart(nats, in_configuration, err));
+    TRY(credentials_user_password(TEST_DEVICE_USER, password, &credentials, err));
+    const char *const urls[] = {test_nats_url(nats), NULL};
+    struct nats_settings settings = {.urls = urls, .credentials = credentials};
+    TRY(nats_connection_open(&settings, &connection, err));
+    return nats_connection_flush(connection, deadline_in_ms(WAIT_MS), err);
 }
 
 /* A password must not go over the wire in the clear because somebody in between leaves TLS out. */

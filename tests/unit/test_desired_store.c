@@ -31,7 +31,12 @@ static int load(const struct test_context *test, char **ret, struct error *err)
 
 static int put(struct desired_store *store, const char *name, uint64_t revision, const char *data, struct error *err)
 {
-    return desired_store_put(store, name, revision, data, strlen(data), err);
+    struct desired_change change = {
+        .kind = CHANGE_PUT, .revision = revision, .data = text_copy(data), .size = strlen(data)};
+    int result = desired_store_apply(store, name, &change, err);
+
+    desired_change_clear(&change);
+    return result;
 }
 
 FLEET_TEST(desired_store, comes_back_after_a_restart)
@@ -58,7 +63,10 @@ FLEET_TEST(desired_store, remembers_a_removal)
 
     TRY(desired_store_new(test->artefacts, &store, err));
     TRY(put(store, "hello", 7, "{}", err));
-    TRY(desired_store_mark_removing(store, "hello", 7, err));
+    const struct desired_change removing = {.kind = CHANGE_REMOVING, .revision = 7};
+    const struct desired_change nothing = {.kind = CHANGE_NONE};
+    TRY(desired_store_apply(store, "hello", &removing, err));
+    TRY(desired_store_apply(store, "hello", &nothing, err));
     TRY(load(test, &during, err));
     CHECK(strcmp(during, "hello@7=removing;") == 0, "%s", during);
     TRY(desired_store_remove(store, "hello", err));
@@ -73,8 +81,7 @@ FLEET_TEST(desired_store, sets_what_is_corrupt_aside)
     static const char *const corrupt[] = {
         "",
         "{\"revision\":7,\"desired\":{\"type\":",
-        "\x7f"
-        "ELF",
+        "\177ELF",
         "[]",
         "{\"desired\":{}}",
         "{\"revision\":7}",

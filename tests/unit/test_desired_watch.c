@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/names.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 #define WAIT_MS 10000
 
@@ -98,7 +98,6 @@ static int has_line(void *context, struct text_buffer *state, struct error *err 
 
     pthread_mutex_lock(&wait->diary->mutex);
     bool found = text_list_contains(&wait->diary->lines, wait->line);
-    text_buffer_clear(state);
     for (size_t i = 0; i < wait->diary->lines.count; i++)
         text_buffer_format(state, "%s; ", wait->diary->lines.items[i]);
     pthread_mutex_unlock(&wait->diary->mutex);
@@ -153,6 +152,47 @@ FLEET_TEST(desired_watch, only_keys_of_the_device_come, NEEDS(CAPABILITY_NATS_SE
     TRY(kv_put(scene.bucket, "pi-01.empty", "", 0, NULL, err));
     TRY(wait_for_line(&scene, "put empty 0 bytes", err));
     CHECK(has_line(&other, &state, err) == 0, "another device's key came");
+    return 0;
+}
+
+/** What a client that publishes by itself may send: a value with one header. */
+static int publish_with_header(struct scene *scene, const char *key, const char *header, const char *value,
+                               struct error *err)
+{
+    cleanup_free char *subject = text_format("$KV.desired-state.%s", key);
+    natsMsg *message = NULL;
+
+    natsStatus status = natsMsg_Create(&message, subject, NULL, "1", 1);
+    if (status == NATS_OK)
+        status = natsMsgHeader_Set(message, header, value);
+    if (status == NATS_OK)
+        status = natsConnection_PublishMsg(nats_connection_handle(scene->connection), message);
+    natsMsg_Destroy(message);
+    CHECK(status == NATS_OK, "publishing: %s", natsStatus_GetText(status));
+    return 0;
+}
+
+FLEET_TEST(desired_watch, headers_tell_puts_from_deletions, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    static const struct {
+        const char *header;
+        const char *value;
+        const char *line;
+    } cases[] = {
+        {"KV-Operation", "PUT", "put a 1 bytes"},      {"Nats-Expected-Stream", "KV_desired-state", "put a 1 bytes"},
+        {"KV-Operation", "DEL", "deleted a"},          {"X-Trace", "DEL", "put a 1 bytes"},
+        {"KV-Operation", "PURGE", "deleted a"},        {"KV-Operation", "", "put a 1 bytes"},
+        {"Nats-Marker-Reason", "MaxAge", "deleted a"},
+    };
+    cleanup_scene struct scene scene = {0};
+
+    TRY(scene_set(test, &scene, err));
+    TRY(desired_watch_restart(scene.watch, scene.connection, err));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        forget_lines(&scene);
+        TRY(publish_with_header(&scene, "pi-01.a", cases[i].header, cases[i].value, err));
+        TRY(wait_for_line(&scene, cases[i].line, err));
+    }
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/mount_namespace.h"
 #include "base/text.h"
 #include "harness/test.h"
 
@@ -292,7 +293,7 @@ FLEET_TEST(file, directory_removal_stays_on_its_file_system, NEEDS(CAPABILITY_RO
     TRY(directory_create(mounted, 0755, err));
     TRY(write_text(kept, "x", err));
     TRY(write_text(beside, "x", err));
-    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "errno %d", errno);
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount_namespace_isolate() == 0, "errno %d", errno);
     /* The same file system, so that st_dev would not tell. */
     CHECK(mount(source, mounted, NULL, MS_BIND, NULL) == 0, "mount: errno %d", errno);
     int result = directory_remove(tree, err);

@@ -396,7 +396,6 @@ static int ask_answers(void *context, struct text_buffer *state, struct error *e
 
     if (http_simple(context, "GET", "/", NULL, &reply, err) == 0)
         return 1;
-    text_buffer_clear(state);
     text_buffer_add(state, error_root_detail(err));
     error_clear(err);
     return 0;

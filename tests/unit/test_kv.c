@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "contracts/names.h"
-#include "support_nats.h"
+#include "tests/unit/support_nats.h"
 
 FLEET_TEST(kv, values_have_revisions, NEEDS(CAPABILITY_NATS_SERVER))
 {

@@ -218,7 +218,7 @@ FLEET_TEST(local_host, refused_announcement_starts_nothing)
 FLEET_TEST(local_host, another_process_finds_the_service)
 {
     CLEANUP_FIXTURE struct fixture fixture = {0};
-    struct service_record record = {0};
+    struct process_identity service = {0};
     bool changed;
     pid_t pid;
     int status = 0;
@@ -235,10 +235,10 @@ FLEET_TEST(local_host, another_process_finds_the_service)
     CHECK(pid > 0, "it was not found");
     TRY(ensure(&fixture, &sleeper, false, &changed, err));
     CHECK(!changed, "it was started a second time");
-    TRY(service_record_identify(pid, &record, err));
+    TRY(process_identity_of(pid, &service, err));
     changed = false;
     TRY(fixture.operations->remove_service(fixture.context, "sleeper", &changed, err));
-    CHECK(changed && !service_record_alive(&record), "%d runs on", (int)pid);
+    CHECK(changed && !process_identity_alive(&service), "%d runs on", (int)pid);
     changed = false;
     TRY(fixture.operations->remove_service(fixture.context, "sleeper", &changed, err));
     CHECK(!changed, "removing nothing is a change");
@@ -313,17 +313,5 @@ FLEET_TEST(local_host, definitions_differ_by_every_part)
             CHECK(service_definition_hash(&definitions[i]) != service_definition_hash(&definitions[j]),
                   "%zu and %zu have the same hash", i, j);
     }
-    return 0;
-}
-
-/* A record whose number was given out to another process is no running service. */
-FLEET_TEST(local_host, start_time_tells_processes_apart)
-{
-    struct service_record record = {0};
-
-    TRY(service_record_identify(getpid(), &record, err));
-    CHECK(service_record_alive(&record), "we do not run");
-    record.start++;
-    CHECK(!service_record_alive(&record), "another start time is the same process");
     return 0;
 }

@@ -129,7 +129,7 @@ FLEET_TEST(nats_score, changed_credentials_restart_it, NEEDS(CAPABILITY_NATS_SER
     TRY(prepare(test, &nats, err));
     TRY(interpret(&nats, err));
     struct user_password former = nats.score.device;
-    nats.score.device.password = "another";
+    nats.score.device.password = "another \"with\" \\";
     TRY(interpret(&nats, err)); /* its smoke check connects with the new one */
     CHECK(nats.result.outcome.changed, "nothing changed");
     CHECK_FAILS(connect_as(&nats, &former, &old, &refused, err), nats_error_domain, NATS_CONNECTION_AUTH_FAILED);
@@ -212,7 +212,6 @@ static int key_arrived(void *context, struct text_buffer *state, struct error *e
     kvEntry *entry = NULL;
     natsStatus status = kvWatcher_Next(&entry, watched->watcher, 100);
 
-    text_buffer_clear(state);
     text_buffer_add(state, natsStatus_GetText(status));
     if (status != NATS_OK && status != NATS_TIMEOUT)
         return error_set_nats(err, status, "watching", "desired-state");
@@ -311,8 +310,7 @@ FLEET_TEST(nats_score, invalid_scores_touch_nothing, NEEDS(CAPABILITY_NATS_SERVE
 
     TRY(prepare(test, &nats, err));
     const struct fleet_nats_score good = nats.score;
-    struct fleet_nats_score bad[] = {good, good, good, good, good, good, good,
-                                     good, good, good, good, good, good, good};
+    struct fleet_nats_score bad[] = {good, good, good, good, good, good, good, good, good, good, good, good};
     size_t count = 0;
     bad[count++].server_program = NULL;
     bad[count++].server_program = "nats-server";
@@ -325,8 +323,6 @@ FLEET_TEST(nats_score, invalid_scores_touch_nothing, NEEDS(CAPABILITY_NATS_SERVE
     bad[count++].admin.password = "";
     bad[count++].device.password = "$2a$11$abc";
     bad[count++].device.user = "the-admin";
-    bad[count++].device.password = "a\"b";
-    bad[count++].admin.user = "a\\b";
     bad[count++].admin.user = "new\nline";
     CHECK(count == ARRAY_SIZE(bad), "%zu cases", count);
     for (size_t i = 0; i < count; i++) {

@@ -268,7 +268,6 @@ static int ask_written(void *context, struct text_buffer *state, struct error *e
     struct stat status = {0};
 
     (void)err;
-    text_buffer_clear(state);
     text_buffer_add(state, "nothing written");
     return stat(context, &status) == 0 && status.st_size > 0;
 }

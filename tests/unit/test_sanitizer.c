@@ -14,9 +14,9 @@ FLEET_TEST(sanitizer, options_of_the_user_are_kept)
 
     CHECK(setenv("ASAN_OPTIONS", "detect_leaks=1", 1) == 0 && unsetenv("LSAN_OPTIONS") == 0, "setenv");
     sanitizer_environment("/run/x/report", &environment);
-    CHECK(text_list_contains(&environment, "ASAN_OPTIONS=detect_leaks=1:log_path=/run/x/report"), "%s",
+    CHECK(text_list_contains(&environment, "ASAN_OPTIONS=detect_leaks=1:log_path='/run/x/report'"), "%s",
           environment.items[0]);
-    CHECK(text_list_contains(&environment, "LSAN_OPTIONS=log_path=/run/x/report"), "%s", environment.items[2]);
+    CHECK(text_list_contains(&environment, "LSAN_OPTIONS=log_path='/run/x/report'"), "%s", environment.items[2]);
     return 0;
 }
 
@@ -46,7 +46,7 @@ static const bool sanitized = false;
 /* A sanitized program (this one) that is told to talk does so where the environment says, and nowhere else. */
 FLEET_TEST(sanitizer, environment_reaches_the_sanitizers)
 {
-    cleanup_free char *prefix = text_format("%s/program.sanitizer", test->artefacts);
+    cleanup_free char *prefix = text_format("%s/a program: its.sanitizer", test->artefacts);
     cleanup_text_list struct text_list environment = {0};
     cleanup_process_result struct process_result result = {0};
     static const char *const argv[] = {"/proc/self/exe", "--version", NULL};

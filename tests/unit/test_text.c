@@ -108,6 +108,33 @@ FLEET_TEST(text, escapes_what_cannot_be_shown)
     return 0;
 }
 
+FLEET_TEST(text, replaces_what_is_not_utf8)
+{
+    cleanup_free char *clean = text_to_utf8("a\xff\xc3\xbc\xe2\x82", 6);
+    cleanup_free char *empty = text_to_utf8("", 0);
+
+    CHECK(text_equal(clean, "a\xef\xbf\xbd\xc3\xbc\xef\xbf\xbd\xef\xbf\xbd"), "it is %s", clean);
+    CHECK(text_equal(empty, ""), "it is %s", empty);
+    return 0;
+}
+
+FLEET_TEST(text, knows_control_characters)
+{
+    CHECK(!text_has_control("") && !text_has_control("a \xc3\xbc~"), "text has none");
+    CHECK(text_has_control("a\n") && text_has_control("\x7f") && text_has_control("\x1f"), "one was overlooked");
+    return 0;
+}
+
+FLEET_TEST(text, quotes)
+{
+    cleanup_text_buffer struct text_buffer quoted = {0};
+
+    text_buffer_add(&quoted, "x = ");
+    text_buffer_quote(&quoted, "a \"b\" \\ \xff");
+    CHECK(text_equal(quoted.data, "x = \"a \\\"b\\\" \\\\ \xff\""), "it is %s", quoted.data);
+    return 0;
+}
+
 FLEET_TEST(text, buffer_grows_and_gives_itself_away)
 {
     struct text_buffer buffer = {0};
@@ -138,7 +165,11 @@ FLEET_TEST(text, list_is_an_argv)
     text_list_take(&list, text_copy("b"));
     CHECK(list.count == 3 && list.items[3] == NULL, "it has %zu items", list.count);
     CHECK(text_list_contains(&list, "7") && !text_list_contains(&list, "77"), "it does not hold 7");
+    cleanup_free char *joined = text_list_join(&list, ", ");
+    CHECK(text_equal(joined, "a, 7, b"), "joined: %s", joined);
     text_list_clear(&list);
+    cleanup_free char *nothing = text_list_join(&list, ", ");
+    CHECK(text_equal(nothing, ""), "nothing joined: %s", nothing);
     CHECK(list.items == NULL && list.count == 0, "something is left");
     text_list_clear(&list);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "harness/identity.h"
+#include "base/process_identity.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 pid_t process_number(const char *text)
@@ -91,7 +91,7 @@ bool process_identity_alive(const struct process_identity *identity)
 
 int process_identity_open(const struct process_identity *identity)
 {
-    cleanup_close int fd = identity->pid > 0 ? pidfd_open_process(identity->pid) : -1;
+    cleanup_close int fd = identity->pid > 0 ? pidfd_open(identity->pid, 0) : -1;
 
     /* The descriptor pins the process: if the number is still the right process now, so was it then. */
     if (fd < 0 || !process_identity_alive(identity))
@@ -99,12 +99,7 @@ int process_identity_open(const struct process_identity *identity)
     return TAKE_FD(fd);
 }
 
-int pidfd_open_process(pid_t pid)
-{
-    return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
 void pidfd_kill(int pidfd, int signal)
 {
-    (void)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+    (void)pidfd_send_signal(pidfd, signal, NULL, 0);
 }

@@ -39,7 +39,5 @@ bool process_identity_alive(const struct process_identity *identity);
 /** A pidfd of exactly that process (the caller closes it), -1 when it is gone. */
 int process_identity_open(const struct process_identity *identity);
 
-/** pidfd_open(2): readable when the process has ended. -1 with errno. */
-int pidfd_open_process(pid_t pid);
 /** pidfd_send_signal(2); a process that is gone is fine. */
 void pidfd_kill(int pidfd, int signal);
