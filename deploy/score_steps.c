@@ -108,8 +108,8 @@ int score_smoke_check_failed(struct error *err, const struct linux_host *host, c
     if (host->operations->service_status(host->context, service, &status, &ignored) < 0)
         status = (struct service_status){0};
     cleanup_free char *tail = end_of_log(host, service, &status);
-    cleanup_free char *subject = text_format("%s (%s, its log ends:\n%s)", service,
-                                             status.running ? "running" : "not running", tail);
+    cleanup_free char *subject =
+        text_format("%s (%s, its log ends:\n%s)", service, status.running ? "running" : "not running", tail);
     service_status_clear(&status);
     error_wrap(err, "smoke check of", subject);
     err->domain = &deploy_error_domain;

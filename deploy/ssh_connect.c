@@ -195,7 +195,7 @@ static int authenticate(const struct ssh_session *session, struct error *err)
 static int connect_once(struct ssh_session *session, struct error *err)
 {
     cleanup_ssh_pins struct ssh_pins pins = {0};
-    int fd;
+    int fd = -1;
 
     if (find_pins(session, &pins, err) < 0 || open_socket(session, &fd, err) < 0 ||
         make_libssh(session, &pins, fd, err) < 0 || exchange_keys(session, err) < 0 ||

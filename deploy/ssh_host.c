@@ -9,7 +9,7 @@
 
 #define OPERATION_MS       (2 * 60 * 1000)
 #define CONFLICT_EXIT_CODE 45 /* of directory_script: something else stands there */
-#define LOG_LINES          "20"
+#define LOG_LINES          "--lines=20"
 
 /* $1 path  $2 mode  $3 umask for what is made above it */
 static const char directory_script[] =
@@ -244,8 +244,7 @@ static int service_log(void *context, const char *name, char **ret, struct error
 
     if (unit_of(name, &unit, err) < 0)
         return -1;
-    const char *const argv[] = {"journalctl", "--unit",  unit,           "--lines=" LOG_LINES,
-                                "--no-pager", "--quiet", "--output=cat", NULL};
+    const char *const argv[] = {"journalctl", "--unit", unit, LOG_LINES, "--no-pager", "--quiet", "--output=cat", NULL};
     if (run(host, argv, &result, err) < 0)
         return error_wrap(err, "reading the log of", unit);
     *ret = TAKE_PTR(result.output);

@@ -24,7 +24,7 @@ void ssh_pins_clear(struct ssh_pins *pins)
 /** Takes the key. */
 static void add_pin(struct ssh_pins *pins, ssh_key key)
 {
-    pins->keys = memory_resize(pins->keys, pins->count + 1, sizeof(*pins->keys));
+    pins->keys = memory_resize(pins->keys, pins->count + 1, sizeof(ssh_key));
     pins->keys[pins->count++] = key;
 }
 

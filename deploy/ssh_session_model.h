@@ -117,6 +117,6 @@ int ssh_operations_idle_ms(const struct ssh_session *session, int most_ms);
 void ssh_operations_end(struct ssh_session *session);
 
 /** The I/O thread: connect, then serve operations until the session is closed or broken (ssh_loop.c). */
-void *ssh_session_thread(void *session);
+void *ssh_session_thread(void *context);
 /** In the I/O thread: make session->libssh a session that is ready to use (ssh_connect.c). */
 MUST_CHECK int ssh_session_connect(struct ssh_session *session, struct error *err);

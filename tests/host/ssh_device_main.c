@@ -94,7 +94,7 @@ static int add_users(struct error *err)
         const char *path;
         const char *line;
     } lines[] = {
-        {"/etc/passwd", "fleet-admin:x:" DEVICE_ADMIN_ID ":" DEVICE_ADMIN_ID "::/home/fleet-admin:/bin/sh\n"},
+        {"/etc/passwd", "fleet-admin:x:" DEVICE_ADMIN_ID ":" DEVICE_ADMIN_ID "::/run/fleet-admin:/bin/sh\n"},
         {"/etc/passwd", "sshd:x:4002:65534::/run/sshd:/usr/sbin/nologin\n"},
         {"/etc/group", "fleet-admin:x:" DEVICE_ADMIN_ID ":\n"},
         {"/etc/shadow", "fleet-admin:*:19000:0:99999:7:::\n"},
@@ -105,15 +105,16 @@ static int add_users(struct error *err)
         if (append(lines[i].path, lines[i].line, err) < 0)
             return -1;
     }
-    if (make_directory("/home/fleet-admin", 0755, err) < 0)
+    if (make_directory("/run/fleet-admin", 0755, err) < 0)
         return -1;
     uid_t id = (uid_t)strtoul(DEVICE_ADMIN_ID, NULL, 10);
-    return chown("/home/fleet-admin", id, id) < 0 ? error_set_errno(err, errno, "giving away", "/home/fleet-admin") : 0;
+    return chown("/run/fleet-admin", id, id) < 0 ? error_set_errno(err, errno, "giving away", "/run/fleet-admin") : 0;
 }
 
 static int start_sshd(struct error *err)
 {
-    static const char *const argv[] = {"/usr/sbin/sshd", "-D", "-e", "-f", DEVICE_SEEN_AT "/sshd_config", NULL};
+    static const char config[] = DEVICE_SEEN_AT "/sshd_config";
+    static const char *const argv[] = {"/usr/sbin/sshd", "-D", "-e", "-f", config, NULL};
     static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                                               NULL};
     pid_t pid = fork();

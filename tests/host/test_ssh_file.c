@@ -59,10 +59,10 @@ FLEET_TEST(ssh_file, is_put_only_when_it_differs, DEVICE)
 {
     CLEANUP_FIXTURE struct fixture fixture = {0};
     struct ssh_file file = {.data = "a\0b\n", .size = 4, .mode = 0640};
-    struct stat first;
-    struct stat status;
+    struct stat first = {0};
+    struct stat status = {0};
     cleanup_free char *data = NULL;
-    size_t size;
+    size_t size = 0;
     bool changed;
 
     TRY(fixture_new(test, "root", &fixture, err));
@@ -92,7 +92,7 @@ FLEET_TEST(ssh_file, belongs_to_whom_it_is_given, DEVICE)
 {
     CLEANUP_FIXTURE struct fixture fixture = {0};
     struct ssh_file file = {.data = "x", .size = 1, .mode = 04755, .owner = DEVICE_ADMIN ":root", .as_root = true};
-    struct stat status;
+    struct stat status = {0};
     bool changed;
 
     TRY(fixture_new(test, DEVICE_ADMIN, &fixture, err));
@@ -120,7 +120,7 @@ FLEET_TEST(ssh_file, stands_where_it_was_put, DEVICE)
 {
     CLEANUP_FIXTURE struct fixture fixture = {0};
     struct ssh_file file = {.data = "x", .size = 1, .mode = 0644};
-    struct stat status;
+    struct stat status = {0};
     bool changed;
 
     TRY(fixture_new(test, "root", &fixture, err));
@@ -174,7 +174,7 @@ FLEET_TEST(ssh_file, secrets_are_read_by_sudo, DEVICE)
 {
     CLEANUP_FIXTURE struct fixture fixture = {0};
     cleanup_free char *data = NULL;
-    size_t size;
+    size_t size = 0;
 
     TRY(fixture_new(test, DEVICE_ADMIN, &fixture, err));
     TRY(file_write_atomic(fixture.here, "secret", 6, 0600, err));

@@ -47,7 +47,7 @@ FLEET_TEST(ssh_known_hosts, what_was_added_is_found)
     CLEANUP(ssh_key_free) ssh_key key = NULL;
     CLEANUP(ssh_key_free) ssh_key other = NULL;
     cleanup_ssh_pins struct ssh_pins pins = {0};
-    struct stat status;
+    struct stat status = {0};
 
     TRY(test_run(test, &run, err));
     TRY(generate(&key, err));
