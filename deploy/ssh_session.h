@@ -9,7 +9,7 @@
  * connecting included. Callers hand it operations and wait: any number of threads may use a session at once. At most
  * SSH_OPERATIONS_MAX operations run on the host at a time, further ones wait for their turn (and their deadlines count).
  * Callbacks are called in the thread that called ssh_session_run(): they may block (the host then waits once the
- * windows are full, and nobody else does) and may use the session themselves.
+ * windows are full, and nobody else does) and may run commands themselves, as long as there are places left.
  *
  * A session that broke stays broken: what ran fails with SSH_DISCONNECTED, and so does everything after it, until
  * ssh_session_reopen().
