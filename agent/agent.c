@@ -18,6 +18,7 @@
 #include "agent/main_loop.h"
 #include "agent/outbox.h"
 #include "agent/reconciler.h"
+#include "agent/state_lock.h"
 #include "agent/thread.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -40,6 +41,7 @@ struct agent {
     struct outbox *outbox;
     struct desired_watch *watch;
     struct reconciler *reconciler;
+    int state_fd; /* holds the lock of the state directory */
     int signal_fd;
     int wake_fd; /* an eventfd: something changed that the main loop tells systemd */
 
@@ -218,23 +220,38 @@ static void on_connection_trouble(void *context, const struct error *trouble)
         agent->trouble_code = trouble->code;
     }
     agent->refused = true;
+    if (trouble->code == NATS_MISSED_HEARTBEAT && agent->link)
+        link_doubt(agent->link); /* the server's end of the watch is gone: the bucket was deleted, say */
     pthread_cond_broadcast(&agent->changed);
     pthread_mutex_unlock(&agent->mutex);
     if (news)
         log_trouble("NATS", trouble);
 }
 
-static int open_descriptors(struct agent *agent, struct error *err)
+/** The signals that the main loop reads; every thread leaves them to it. */
+static sigset_t handled_signals(void)
 {
     sigset_t handled;
 
-    /* Blocked before any thread is made, so that every thread leaves them to the main loop. */
     sigemptyset(&handled);
     sigaddset(&handled, SIGTERM);
     sigaddset(&handled, SIGINT);
     sigaddset(&handled, SIGHUP);
+    return handled;
+}
+
+void agent_block_signals(void)
+{
+    sigset_t handled = handled_signals();
+
     signal(SIGPIPE, SIG_IGN); /* a connection that breaks is an error like any other */
     pthread_sigmask(SIG_BLOCK, &handled, NULL);
+}
+
+static int open_descriptors(struct agent *agent, struct error *err)
+{
+    sigset_t handled = handled_signals();
+
     agent->signal_fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
     if (agent->signal_fd < 0)
         return error_set_errno(err, errno, "opening a signalfd", NULL);
@@ -244,23 +261,39 @@ static int open_descriptors(struct agent *agent, struct error *err)
     return 0;
 }
 
-static int connect_nats(struct agent *agent, struct error *err)
+static struct nats_settings settings_of(const struct agent_config *config)
 {
-    const struct agent_config *config = agent->config;
-    cleanup_free char *name = text_format("harmony-fleet-agent %s", config->device_id);
-    struct nats_settings settings = {
+    return (struct nats_settings){
         .urls = (const char *const *)config->nats_urls.items,
-        .name = name,
         .credentials = config->credentials,
         .ca_file = config->ca_file,
         .cert_file = config->cert_file,
         .key_file = config->key_file,
         .wait_for_server = true,
         .reconnect = true,
-        .on_change = on_connection_change,
-        .on_trouble = on_connection_trouble,
-        .context = agent,
     };
+}
+
+int agent_check(const struct agent_config *config, struct error *err)
+{
+    struct nats_settings settings = settings_of(config);
+
+    if (!config->ca_file && !config->cert_file)
+        return 0;
+    nats_library_start();
+    return nats_settings_check(&settings, err);
+}
+
+static int connect_nats(struct agent *agent, struct error *err)
+{
+    const struct agent_config *config = agent->config;
+    cleanup_free char *name = text_format("harmony-fleet-agent %s", config->device_id);
+    struct nats_settings settings = settings_of(config);
+
+    settings.name = name;
+    settings.on_change = on_connection_change;
+    settings.on_trouble = on_connection_trouble;
+    settings.context = agent;
 
     pthread_mutex_lock(&agent->mutex);
     int result = nats_connection_open(&settings, &agent->connection, err);
@@ -327,7 +360,7 @@ static int start(struct agent *agent, struct error *err)
     struct desired_sink sink = {on_desired_put, on_desired_deleted, on_desired_retain, agent};
 
     agent->outbox = outbox_new();
-    if (open_descriptors(agent, err) < 0 ||
+    if (state_lock_take(config->state_directory, &agent->state_fd, err) < 0 || open_descriptors(agent, err) < 0 ||
         command_server_new(config->device_id, FLEET_VERSION, &agent->commands, err) < 0 ||
         desired_watch_new(config->device_id, &sink, &agent->watch, err) < 0)
         return -1;
@@ -374,19 +407,22 @@ static int loop(struct agent *agent, struct error *err)
     return main_loop_run(&options, err);
 }
 
+static volatile sig_atomic_t end_code;
+
 static void end_at_once(int signal __attribute__((unused)))
 {
-    _exit(EXIT_SUCCESS);
+    _exit(end_code);
 }
 
 /*
  * Nothing that is still to be done is worth more than ending in time: what the reconciler needs is on disk already, and
  * nats.c holds its lock for as long as an attempt to connect takes.
  */
-static void limit_end(void)
+static void limit_end(int code)
 {
     struct itimerval timer = {.it_value = {.tv_usec = END_MS * 1000}};
 
+    end_code = code;
     signal(SIGALRM, end_at_once);
     setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -422,6 +458,7 @@ static void stop(struct agent *agent)
     outbox_free(agent->outbox);
     close_fd(agent->signal_fd);
     close_fd(agent->wake_fd);
+    close_fd(agent->state_fd);
     pthread_cond_destroy(&agent->changed);
     pthread_mutex_destroy(&agent->mutex);
     nats_library_stop();
@@ -429,7 +466,7 @@ static void stop(struct agent *agent)
 
 int agent_run(const struct agent_config *config, struct error *err)
 {
-    struct agent agent = {.config = config, .signal_fd = -1, .wake_fd = -1};
+    struct agent agent = {.config = config, .state_fd = -1, .signal_fd = -1, .wake_fd = -1};
     int result;
 
     pthread_mutex_init(&agent.mutex, NULL);
@@ -438,7 +475,7 @@ int agent_run(const struct agent_config *config, struct error *err)
     result = start(&agent, err);
     if (result == 0)
         result = loop(&agent, err);
-    limit_end();
+    limit_end(result == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     stop(&agent);
     return result;
 }

@@ -10,6 +10,7 @@
 #include "agent/removal.h"
 #include "agent/service_watch.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -134,8 +135,16 @@ static int compare(const struct plan *plan, const struct container_spec *spec,
     CLEANUP(cJSON_Delete) cJSON *image = NULL;
     cleanup_free char *difference = NULL;
 
-    if (podman_container_inspect(plan->convergence->client, observed->id, &container, err) < 0 ||
-        look_at_image(plan->convergence->client, spec->image, &image, err) < 0)
+    if (podman_container_inspect(plan->convergence->client, observed->id, &container, err) < 0) {
+        if (!error_is(err, &podman_error_domain, PODMAN_REFUSED))
+            return -1;
+        /* podman lists it and does not know what it is: it was killed, or lost power, while it removed it */
+        converge_say(plan->convergence, "replacing %s: %s", spec->name, error_root_detail(err));
+        error_clear(err);
+        *matches = false;
+        return 0;
+    }
+    if (look_at_image(plan->convergence->client, spec->image, &image, err) < 0)
         return -1;
     *matches = container_matches(spec, container, image, &difference);
     if (!*matches)
@@ -296,6 +305,25 @@ static int make_service(const struct plan *plan, size_t index, struct error *err
     return 0;
 }
 
+/**
+ * One that podman was killed in the middle of starting may never start again. The next attempt makes another, but not
+ * before this one has been refused some times: what it wrote into its own file system goes with it.
+ */
+static int start_service(const struct plan *plan, size_t index, struct error *err)
+{
+    const struct convergence *convergence = plan->convergence;
+    const char *id = plan->current[index]->id;
+    cleanup_error struct error ignored = ERROR_INIT;
+
+    if (podman_container_start(convergence->client, id, err) == 0)
+        return 0;
+    if (convergence->failures >= STARTS_REFUSED && error_is(err, &podman_error_domain, PODMAN_REFUSED) &&
+        podman_container_remove(convergence->client, id, 0, &ignored) < 0)
+        log_debug("a container that does not start could not be removed", LOG_TEXT("container", id),
+                  LOG_TEXT("reason", error_root_detail(&ignored)));
+    return -1;
+}
+
 static int do_action(const struct plan *plan, size_t index, struct error *err)
 {
     const struct convergence *convergence = plan->convergence;
@@ -307,7 +335,7 @@ static int do_action(const struct plan *plan, size_t index, struct error *err)
         break;
     case ACTION_START:
         converge_say(convergence, "starting %s", name);
-        return podman_container_start(convergence->client, current->id, err);
+        return start_service(plan, index, err);
     case ACTION_UNPAUSE:
         converge_say(convergence, "unpausing %s", name);
         return podman_container_unpause(convergence->client, current->id, err);

@@ -18,7 +18,8 @@
 #include "contracts/score.h"
 
 enum {
-    STOP_GRACE_S = 10, /* podman's own default between SIGTERM and SIGKILL */
+    STOP_GRACE_S = 10,  /* podman's own default between SIGTERM and SIGKILL */
+    STARTS_REFUSED = 2, /* after so many failures in a row a container that does not start is given up for a new one */
 };
 
 struct convergence {
@@ -28,6 +29,7 @@ struct convergence {
     const struct podman_v0 *podman; /**< NULL: nothing is to be left of the deployment */
     /** One per service: id of the container known to match its spec, or NULL. Updated; owned strings. */
     char **verified;
+    int failures;      /**< attempts in a row before this one that failed */
     bool retry_failed; /**< a service whose end was final and a failure is started again */
     /** Something is about to be changed: "pulling localhost/hello-web:v2: 3 layers". May be called often. */
     void (*progress)(void *context, const char *text);

@@ -222,6 +222,7 @@ int deployment_begin(struct deployment *deployment, struct work_order order, str
     order.score = deployment->score;
     order.verified = verified;
     order.retry_failed = deployment->retry_failed;
+    order.failures = deployment->failures;
     order.change = deployment->change;
     order.only_store = deployment->goal == GOAL_LEFT_ALONE;
     if (work_start(&order, &deployment->work, err) < 0) {

@@ -23,7 +23,7 @@ struct desired_watch {
     struct subscription_gate gate;
     pthread_mutex_t mutex; /* held while the sink is called: a former subscription's last call comes before a new one's
                               first, or not at all */
-    natsSubscription *subscription;
+    natsSubscription *subscription; /* changed only by who calls us, one at a time */
     jsCtx *jetstream;
     struct key_table keys;
     bool complete;
@@ -226,15 +226,28 @@ static natsStatus read_keys(const struct desired_watch *watch, kvStore *store, s
     return status;
 }
 
+/** A bucket that was deleted and made anew takes the server's end of the watch along, and nobody tells us. */
+static natsStatus look_for_consumer(const struct desired_watch *watch, bool *there)
+{
+    CLEANUP(jsConsumerInfo_Destroy) jsConsumerInfo *information = NULL;
+    natsStatus status = natsSubscription_GetConsumerInfo(&information, watch->subscription, NULL, NULL);
+
+    *there = status == NATS_OK;
+    return status == NATS_NOT_FOUND ? NATS_OK : status;
+}
+
 int desired_watch_check(struct desired_watch *watch, struct kv_bucket *bucket, bool *intact, struct error *err)
 {
     kvStore *store = kv_bucket_handle(bucket);
     struct key_table keys = {0};
+    bool there = false;
     natsStatus status = store ? read_keys(watch, store, &keys) : NATS_NOT_YET_CONNECTED;
 
+    if (status == NATS_OK && watch->subscription)
+        status = look_for_consumer(watch, &there);
     pthread_mutex_lock(&watch->mutex);
     /* A change on its way looks like one that was missed; reading all again is harmless. */
-    *intact = watch->complete && key_table_equal(&watch->keys, &keys);
+    *intact = there && watch->complete && key_table_equal(&watch->keys, &keys);
     pthread_mutex_unlock(&watch->mutex);
     key_table_clear(&keys);
     return status == NATS_OK ? 0 : error_set_nats(err, status, "reading keys", watch->filter.text);

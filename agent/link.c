@@ -31,6 +31,7 @@ struct link {
     bool connected;
     uint64_t epoch; /* counts connects */
     bool woken;
+    bool doubted; /* what was read and watched may be out of date */
     bool draining;
     bool stopping;
     bool ended;          /* the thread is done */
@@ -51,6 +52,7 @@ struct link_turn {
     bool stop;
     bool drain;
     bool connected;
+    bool doubted;
     uint64_t epoch;
 };
 
@@ -228,6 +230,8 @@ static int check_watch(struct link *link, struct error *err)
 
 static int take_steps(struct link *link, const struct link_turn *turn, struct error *err)
 {
+    if (turn->doubted)
+        link->epoch_up = 0;
     if (link->epoch_up != turn->epoch && bring_up(link, turn->epoch, err) < 0)
         return -1;
     if (clock_monotonic_ms() >= link->heartbeat_at_ms)
@@ -276,8 +280,9 @@ static struct link_turn wait_for_turn(struct link *link)
             break;
         condition_wait_until(&link->changed, &link->mutex, at_ms);
     }
-    struct link_turn turn = {link->stopping, link->draining, link->connected, link->epoch};
+    struct link_turn turn = {link->stopping, link->draining, link->connected, link->doubted, link->epoch};
     link->woken = false;
+    link->doubted = false;
     pthread_mutex_unlock(&link->mutex);
     return turn;
 }
@@ -352,6 +357,15 @@ void link_connected(struct link *link, bool connected)
 void link_wake(struct link *link)
 {
     pthread_mutex_lock(&link->mutex);
+    link->woken = true;
+    pthread_cond_broadcast(&link->changed);
+    pthread_mutex_unlock(&link->mutex);
+}
+
+void link_doubt(struct link *link)
+{
+    pthread_mutex_lock(&link->mutex);
+    link->doubted = true;
     link->woken = true;
     pthread_cond_broadcast(&link->changed);
     pthread_mutex_unlock(&link->mutex);

@@ -31,6 +31,8 @@ MUST_CHECK int link_start(const struct link_options *options, struct link **ret,
 void link_connected(struct link *link, bool connected);
 /** There is something new in the outbox. Any thread. */
 void link_wake(struct link *link);
+/** Something may have been missed: begin as after a connect. Any thread. */
+void link_doubt(struct link *link);
 /** Write what waits, if connected, until the deadline, then stop. Returns when done or at the deadline. */
 void link_drain(struct link *link, struct deadline deadline);
 /** Ends the thread (after nats_connection_close() at the latest), frees. NULL is fine. */

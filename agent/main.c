@@ -74,8 +74,9 @@ int main(int argc, char **argv)
 
     if (code >= 0)
         return code;
+    agent_block_signals();
     log_start(PROGRAM);
-    if (agent_config_load(line.config_path, &config, &failure) < 0) {
+    if (agent_config_load(line.config_path, &config, &failure) < 0 || agent_check(config, &failure) < 0) {
         log_failure("the configuration cannot be used", &failure);
         return EX_CONFIG;
     }

@@ -193,9 +193,20 @@ void reconciler_free(struct reconciler *reconciler)
     dispose(reconciler);
 }
 
+/** A name becomes part of a path and of container names; callers have checked it, so this is no way to fail. */
+static bool is_usable(const char *deployment)
+{
+    if (token_is_valid(deployment))
+        return true;
+    log_warning("a deployment's name was refused", LOG_TEXT("deployment", deployment));
+    return false;
+}
+
 void reconciler_put(struct reconciler *reconciler, const char *deployment, uint64_t revision, const char *data,
                     size_t size)
 {
+    if (!is_usable(deployment))
+        return;
     struct command *command = command_new(COMMAND_PUT, deployment);
 
     command->revision = revision;
@@ -209,7 +220,8 @@ void reconciler_put(struct reconciler *reconciler, const char *deployment, uint6
 
 void reconciler_delete(struct reconciler *reconciler, const char *deployment)
 {
-    inbox_push(reconciler->inbox, command_new(COMMAND_DELETE, deployment));
+    if (is_usable(deployment))
+        inbox_push(reconciler->inbox, command_new(COMMAND_DELETE, deployment));
 }
 
 void reconciler_retain(struct reconciler *reconciler, const char *const *deployments, size_t count)

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The reconciler brings podman to the desired state and keeps it there. It owns one worker thread (and one that
- * listens to podman's events); every function here is thread-safe, queues, and returns at once.
+ * The reconciler brings podman to the desired state and keeps it there (docs/reconciling.md). It owns one worker
+ * thread, which waits for nobody, and those that wait for podman: one listens to its events, one lists containers, one
+ * more for each deployment while that is worked on. Every function here is thread-safe, queues, and returns at once.
  *
  * Desired states live in its store (state_directory/desired/), atomically and fsynced, so that a start without NATS
  * brings every workload back. What it finds out goes to the sink; the sink's owner publishes it when it can.

@@ -88,9 +88,10 @@ static void put(struct reconciler *reconciler, const struct command *command)
     deployment_announce(deployment);
 }
 
+/** `deployment` NULL: the marker of a deletion long done, which is read again after every connect. */
 static void forget(struct deployment *deployment)
 {
-    if (deployment->goal == GOAL_ABSENT && deployment->report.known)
+    if (!deployment || (deployment->goal == GOAL_ABSENT && deployment->report.known))
         return; /* already at it */
     log_info("a deployment is to be removed", LOG_TEXT("deployment", deployment->name));
     deployment_want_absent(deployment, true);
@@ -141,7 +142,7 @@ void reconciler_apply(struct reconciler *reconciler, struct command *commands)
             put(reconciler, command);
             break;
         case COMMAND_DELETE:
-            forget(deployment_table_need(&reconciler->table, command->deployment));
+            forget(deployment_table_find(&reconciler->table, command->deployment));
             break;
         case COMMAND_RETAIN:
             retain(reconciler, &command->names);

@@ -27,8 +27,7 @@ static void begin_outage(struct reconciler *reconciler, const struct error *err,
         log_trouble("podman does not answer", err, LOG_TEXT("socket", reconciler->podman_socket));
     }
     free(outage->text);
-    cleanup_free char *why = error_text(err);
-    outage->text = text_format("podman does not answer: %s", why);
+    outage->text = text_format("podman does not answer at %s: %s", reconciler->podman_socket, error_root_detail(err));
     outage->failures++;
     outage->retry_ms = now_ms + retry_delay_ms(outage->failures, OUTAGE_RETRY_FIRST_MS, OUTAGE_RETRY_MOST_MS);
 }

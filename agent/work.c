@@ -87,6 +87,7 @@ static struct work *work_of(const struct work_order *order, struct podman_client
         .podman = order->score ? &order->score->podman : NULL,
         .verified = NEW_ARRAY(char *, work->service_count),
         .retry_failed = order->retry_failed,
+        .failures = order->failures,
         .progress = note_progress,
         .context = work,
     };

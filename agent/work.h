@@ -22,6 +22,7 @@ struct work_order {
     struct score *score;   /**< borrowed until the work is freed, or see work_keep; NULL: remove the deployment */
     char *const *verified; /**< one per service, see converge.h; copied */
     bool retry_failed;
+    int failures; /**< see converge.h */
     const struct desired_store *store;
     struct desired_change change; /**< put on disk first; taken on success */
     bool only_store;              /**< and that is all */

@@ -193,6 +193,18 @@ static int stop_service(struct local_host *host, const char *service, const stru
     return 0;
 }
 
+/** A child that has ended already is identified too, as a zombie, for nobody has reaped it. */
+static int identify_child(const struct process *child, struct process_identity *ret, struct error *err)
+{
+    struct process_stat status;
+    pid_t pid = process_pid(child);
+
+    if (process_stat_read(pid, &status) < 0)
+        return error_set_errno(err, errno, "identifying", "the service's process");
+    *ret = (struct process_identity){pid, status.start};
+    return 0;
+}
+
 static int start_service(struct local_host *host, const struct service_definition *definition, struct error *err)
 {
     cleanup_text_list struct text_list environment = {0};
@@ -215,8 +227,7 @@ static int start_service(struct local_host *host, const struct service_definitio
         .new_session = true,
     };
     /* Unless it is written down nobody would find it again: process_free kills it then. */
-    if (process_start(&options, &process, err) < 0 ||
-        process_identity_of(process_pid(process), &record.process, err) < 0 ||
+    if (process_start(&options, &process, err) < 0 || identify_child(process, &record.process, err) < 0 ||
         service_record_write(record_file, &record, err) < 0)
         return -1;
     struct child *child = find_child(host, definition->name);

@@ -5,13 +5,16 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "harness/run.h"
 
 #define GAP_VALID_S 300 /* a gap is remembered too, so that fifty tests do not find it out fifty times */
 
@@ -34,6 +37,17 @@ static void answer_clear(void)
 
 /* Remembering */
 
+/** The file system that containers will be kept on: that of the nearest directory there is already. */
+static uintmax_t runs_file_system(void)
+{
+    cleanup_free char *path = text_copy(runs_directory());
+    struct stat status = {0};
+
+    while (stat(path, &status) < 0 && strchr(path, '/'))
+        *strrchr(path, '/') = '\0';
+    return status.st_dev;
+}
+
 static char *answer_key(void)
 {
     cleanup_free char *podman = capability_find_program("podman");
@@ -43,8 +57,8 @@ static char *answer_key(void)
     struct rlimit limit = {0};
 
     getrlimit(RLIMIT_NOFILE, &limit);
-    text_buffer_format(&key, "1; %s; %s; uid %u; nofile %ju", boot, podman_identity, geteuid(),
-                       (uintmax_t)limit.rlim_max);
+    text_buffer_format(&key, "1; %s; %s; uid %u; nofile %ju; runs on %ju", boot, podman_identity, geteuid(),
+                       (uintmax_t)limit.rlim_max, runs_file_system());
     for (size_t i = 0; i < PODMAN_RUNTIMES; i++) {
         cleanup_free char *path = capability_find_program(podman_runtimes[i]);
         cleanup_free char *identity = capability_identity(path);

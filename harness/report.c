@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "harness/report_model.h"
 
+#define KEPT_FILE "kept.txt"
+
 const char *report_directory(void)
 {
     const char *chosen = getenv("FLEET_E2E_REPORT");
@@ -42,7 +44,7 @@ int report_write(const char *directory, FILE *out, int *failed, struct error *er
 
 int report_clear(const char *directory, struct error *err)
 {
-    static const char *const files[] = {"junit.xml", "report.html"};
+    static const char *const files[] = {"junit.xml", "report.html", KEPT_FILE};
     static const char *const directories[] = {"records", "bundles"};
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -56,4 +58,18 @@ int report_clear(const char *directory, struct error *err)
             return error_wrap(err, "clearing the report", directory);
     }
     return 0;
+}
+
+void report_kept(const char *text)
+{
+    cleanup_free char *path = text_format("%s/" KEPT_FILE, report_directory());
+    cleanup_error struct error err = ERROR_INIT;
+
+    fputs(text, stdout);
+    fflush(stdout);
+    FILE *file = directory_create(report_directory(), 0755, &err) < 0 ? NULL : fopen(path, "ae");
+    if (!file)
+        return;
+    fputs(text, file);
+    fclose(file);
 }

@@ -17,5 +17,10 @@ const char *report_directory(void);
  * still "running" is reported as crashed. *failed counts tests that failed or crashed (may be NULL).
  */
 MUST_CHECK int report_write(const char *directory, FILE *out, int *failed, struct error *err);
-/** Remove what an earlier run left there: records, bundles, both reports. */
+/** Remove what an earlier run left there: records, bundles, both reports, what was said of kept runs. */
 MUST_CHECK int report_clear(const char *directory, struct error *err);
+/**
+ * Print what is kept and how to look at it, and append it to `report_directory()`/kept.txt: CTest shows nothing of what
+ * passed tests print.
+ */
+void report_kept(const char *text);

@@ -19,6 +19,7 @@
 #include "harness/place.h"
 #include "harness/program.h"
 #include "harness/reaper.h"
+#include "harness/report.h"
 #include "harness/session.h"
 #include "harness/undo.h"
 
@@ -194,18 +195,34 @@ int run_collect(const struct run *run, const char *directory, struct error *err)
     return bundle_collect_run(run->directory, directory, err);
 }
 
+static void add_removal(const struct run *run, struct text_buffer *text)
+{
+    cleanup_error struct error err = ERROR_INIT;
+    cleanup_free char *program = NULL;
+    const char *runs = getenv("FLEET_E2E_RUNS");
+
+    if (program_find("fleet-e2e", &program, &err) < 0)
+        program = text_copy("fleet-e2e");
+    cleanup_free char *quoted_program = shell_quote(program);
+    cleanup_free char *quoted_runs = shell_quote(runs ? runs : "");
+    text_buffer_add(text, "  remove all of it: ");
+    if (runs)
+        text_buffer_format(text, "FLEET_E2E_RUNS=%s ", quoted_runs);
+    text_buffer_format(text, "%s down %s\n", quoted_program, run->id);
+}
+
 void run_print_kept(const struct run *run)
 {
     cleanup_error struct error err = ERROR_INIT;
     cleanup_journal struct journal journal = {0};
-    cleanup_free char *program = NULL;
+    cleanup_text_buffer struct text_buffer text = {0};
     struct run_place place = place_of(run);
 
     if (journal_read(run->directory, &journal, &err) < 0) {
         fprintf(stderr, "%s\n", error_root_detail(&err));
         return;
     }
-    printf("\nrun %s (%s) is kept in %s\n", run->id, journal.label, run->directory);
+    text_buffer_format(&text, "\nrun %s (%s) is kept in %s\n", run->id, journal.label, run->directory);
     for (size_t i = journal.resource_count; i-- > 0;) {
         const struct resource_type *type = resource_type_named(journal.resources[i].kind_name);
         cleanup_text_buffer struct text_buffer inspect = {0};
@@ -213,15 +230,11 @@ void run_print_kept(const struct run *run)
         if (!type || journal.resources[i].undone)
             continue;
         type->describe(&place, journal.resources[i].name, &inspect, &remove);
-        printf("  %s %s\n    inspect: %s\n    remove:  %s\n", type->name, journal.resources[i].name,
-               text_buffer_text(&inspect), text_buffer_text(&remove));
+        text_buffer_format(&text, "  %s %s\n    inspect: %s\n    remove:  %s\n", type->name, journal.resources[i].name,
+                           text_buffer_text(&inspect), text_buffer_text(&remove));
     }
-    if (program_find("fleet-e2e", &program, &err) < 0)
-        program = text_copy("fleet-e2e");
-    const char *runs = getenv("FLEET_E2E_RUNS");
-    printf("  remove all of it: %s%s%s%s down %s\n", runs ? "FLEET_E2E_RUNS=" : "", runs ? runs : "", runs ? " " : "",
-           program, run->id);
-    fflush(stdout);
+    add_removal(run, &text);
+    report_kept(text_buffer_text(&text));
 }
 
 /* Tell the reaper that the owner is done, and wait until it is gone. */

@@ -43,6 +43,9 @@ struct nats_settings {
     void *context;
 };
 
+/** Check what can be checked without a server: the TLS files. Errors: nats. */
+MUST_CHECK int nats_settings_check(const struct nats_settings *settings, struct error *err);
+
 struct nats_connection;
 /** Errors: nats (natsStatus), auth. With wait_for_server only unusable settings are errors. */
 MUST_CHECK int nats_connection_open(const struct nats_settings *settings, struct nats_connection **ret,

@@ -173,6 +173,14 @@ int nats_options_make(const struct nats_settings *settings, const struct nats_ca
     return 0;
 }
 
+int nats_settings_check(const struct nats_settings *settings, struct error *err)
+{
+    static const struct nats_callbacks none = {0};
+    CLEANUP(natsOptions_Destroy) natsOptions *options = NULL;
+
+    return nats_options_make(settings, &none, &options, err);
+}
+
 void nats_settings_copy(struct nats_settings *to, const struct nats_settings *from)
 {
     struct text_list urls = {0};

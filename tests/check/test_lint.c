@@ -95,7 +95,7 @@ FLEET_TEST(lint, reads_how_sources_are_compiled)
     cleanup_free char *directory = text_format("%s/sample", test->artefacts);
     cleanup_free char *commands = text_format(
         "[{\"directory\": \"/build\", \"file\": \"%s/base/a.c\","
-        "\"command\": \"/usr/bin/ccache gcc -Ix -MD -MT a.o -MF a.o.d -o a.o -c %s/base/a.c\"},"
+        "\"command\": \"/usr/bin/ccache gcc -Ix -MD -MT a.o -MF a.o.d -o a.o -c \\\"%s/base/a.c\\\"\"},"
         "{\"directory\": \"/build\", \"file\": \"/elsewhere/b.c\", \"command\": \"gcc -c /elsewhere/b.c\"}]",
         directory, directory);
     const struct sample_file files[] = {{"base/a.c", GOOD_SOURCE}, {"commands.json", commands}};

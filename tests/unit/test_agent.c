@@ -22,7 +22,7 @@
 #include "operator/commands_client.h"
 #include "tests/unit/support_nats.h"
 
-#define WAIT_MS 15000
+#define WAIT_MS 25000
 #define DEVICE  "pi-01"
 
 struct scene {
@@ -31,7 +31,8 @@ struct scene {
     struct nats_connection *admin;
     struct fleet_commands_client *commands;
     struct process *agent;
-    char *config; /* path */
+    const char *interval_s; /* of reconciling; NULL: 0.1 */
+    char *config;           /* path */
     char *log;
     char *notify; /* NOTIFY_SOCKET=…, NULL: not under systemd */
     int notify_fd;
@@ -54,14 +55,15 @@ static int write_config(struct scene *scene, struct error *err)
 {
     const char *artefacts = scene->test->artefacts;
     cleanup_free char *secret = text_format("%s/password", artefacts);
-    cleanup_free char *text = text_format("[agent]\ndevice_id = \"" DEVICE "\"\nruntime_enabled = false\n"
-                                          "state_directory = \"%s/state\"\nheartbeat_interval_s = 0.2\n"
-                                          "reconcile_interval_s = 0.1\n"
-                                          "[labels]\nsite = \"berlin\"\n"
-                                          "[nats]\nurls = [\"%s\"]\n"
-                                          "[credentials]\ntype = \"toml-shared\"\nuser = \"" TEST_DEVICE_USER "\"\n"
-                                          "password_file = \"%s\"\n",
-                                          artefacts, test_nats_url(scene->nats), secret);
+    cleanup_free char *text =
+        text_format("[agent]\ndevice_id = \"" DEVICE "\"\nruntime_enabled = false\n"
+                    "state_directory = \"%s/state\"\nheartbeat_interval_s = 0.2\n"
+                    "reconcile_interval_s = %s\n"
+                    "[labels]\nsite = \"berlin\"\n"
+                    "[nats]\nurls = [\"%s\"]\n"
+                    "[credentials]\ntype = \"toml-shared\"\nuser = \"" TEST_DEVICE_USER "\"\n"
+                    "password_file = \"%s\"\n",
+                    artefacts, scene->interval_s ? scene->interval_s : "0.1", test_nats_url(scene->nats), secret);
 
     if (file_write_atomic(secret, TEST_DEVICE_PASSWORD "\n", strlen(TEST_DEVICE_PASSWORD) + 1, 0600, err) < 0)
         return -1;
@@ -264,6 +266,34 @@ FLEET_TEST(agent, writes_all_again_into_an_empty_server, NEEDS(CAPABILITY_NATS_S
     TRY(test_nats_restart(scene.nats, NULL, err));
     TRY(connect_admin(&scene, err));
     TRY(wait_for_value(&scene, BUCKET_DEVICE_INFO, "info." DEVICE, "\"berlin\"", err));
+    return stop_agent(&scene, err);
+}
+
+static int delete_desired_bucket(struct scene *scene, struct error *err)
+{
+    jsCtx *jetstream = NULL;
+    natsStatus status = natsConnection_JetStream(&jetstream, nats_connection_handle(scene->admin), NULL);
+
+    if (status == NATS_OK)
+        status = js_DeleteStream(jetstream, "KV_" BUCKET_DESIRED_STATE, NULL, NULL);
+    jsCtx_Destroy(jetstream);
+    CHECK(status == NATS_OK, "deleting the bucket: %s", natsStatus_GetText(status));
+    return 0;
+}
+
+/* No check of the keys is due within this test: the server's silence tells. */
+FLEET_TEST(agent, bucket_made_anew_under_it_is_found, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {.interval_s = "3600"};
+
+    TRY(scene_set(test, &scene, err));
+    TRY(connect_admin(&scene, err));
+    TRY(start_agent(&scene, err));
+    TRY(put_desired(&scene, DEVICE ".web", score, err));
+    TRY(wait_for_value(&scene, BUCKET_DEVICE_STATE, "state." DEVICE ".web", "\"Failed\"", err));
+    TRY(delete_desired_bucket(&scene, err));
+    TRY(put_desired(&scene, DEVICE ".other", score, err)); /* makes it anew */
+    TRY(wait_for_value(&scene, BUCKET_DEVICE_STATE, "state." DEVICE ".other", "\"Failed\"", err));
     return stop_agent(&scene, err);
 }
 
@@ -502,6 +532,37 @@ static int check_exit(const char *const *arguments, int expected, const char *sa
     CHECK(strstr(result.output, says) || strstr(result.errors, says), "no \"%s\" in: %s%s", says, result.output,
           result.errors);
     return 0;
+}
+
+FLEET_TEST(agent, only_one_uses_a_state_directory, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {0};
+    cleanup_free char *state = text_format("%s/state", test->artefacts);
+
+    TRY(scene_set(test, &scene, err));
+    TRY(connect_admin(&scene, err));
+    TRY(start_agent(&scene, err));
+    TRY(wait_for_ping(&scene, err));
+    TRY(check_exit((const char *const[]){"--config", scene.config, NULL}, 1, state, err));
+    TRY(wait_for_ping(&scene, err));     /* the first one is not disturbed */
+    process_free(TAKE_PTR(scene.agent)); /* SIGKILL */
+    TRY(start_agent(&scene, err));
+    TRY(wait_for_ping(&scene, err));
+    return stop_agent(&scene, err);
+}
+
+FLEET_TEST(agent, tls_files_that_cannot_be_used_are_a_wrong_configuration)
+{
+    cleanup_free char *path = text_format("%s/agent-config.toml", test->artefacts);
+    cleanup_free char *ca = text_format("%s/ca.pem", test->artefacts);
+    cleanup_free char *text = text_format("[agent]\ndevice_id = \"a\"\nstate_directory = \"%s/state\"\n"
+                                          "[nats]\nurls = [\"tls://127.0.0.1:1\"]\nca_file = \"%s\"\n",
+                                          test->artefacts, ca);
+
+    TRY(file_write_atomic(ca, "no certificate\n", 15, 0600, err));
+    TRY(file_write_atomic(path, text, strlen(text), 0600, err));
+    TRY(check_exit((const char *const[]){"--config", path, "--check-config", NULL}, EX_CONFIG, ca, err));
+    return check_exit((const char *const[]){"--config", path, NULL}, EX_CONFIG, ca, err);
 }
 
 FLEET_TEST(agent, exit_codes_are_as_documented)

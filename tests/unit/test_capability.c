@@ -281,6 +281,28 @@ FLEET_TEST(capability, podman_is_probed_once_for_all_processes, NEEDS(CAPABILITY
     return 0;
 }
 
+/* An answer is about one file system; another process is asked, since each asks once. */
+FLEET_TEST(capability, podman_is_probed_again_for_runs_elsewhere, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+{
+    static const char *const places[] = {"/tmp", "/proc/self"};
+
+    TRY(add_picky_podman(test, err));
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        int status = -1;
+        cleanup_free char *runs = text_format("%s/fleet-runs-of-%d", places[i], getpid());
+        setenv("FLEET_E2E_RUNS", runs, 1);
+        pid_t child = fork();
+        if (child == 0) {
+            struct podman_needs needs;
+            _exit(podman_needs_find(&needs, err) < 0);
+        }
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status), "status %x", (unsigned int)status);
+        CHECK(i == 0 || WEXITSTATUS(status) == 1, "containers can be kept in %s", runs);
+        TRY(directory_remove(runs, err));
+    }
+    return 0;
+}
+
 FLEET_TEST(capability, real_podman_tells_its_needs, .gate = "host", NEEDS(CAPABILITY_PODMAN))
 {
     struct podman_needs needs;

@@ -267,6 +267,27 @@ FLEET_TEST(desired_watch, check_finds_what_was_missed, NEEDS(CAPABILITY_NATS_SER
     return 0;
 }
 
+FLEET_TEST(desired_watch, check_finds_that_the_bucket_is_another, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    cleanup_scene struct scene scene = {0};
+    jsCtx *jetstream = NULL;
+
+    TRY(scene_set(test, &scene, err));
+    TRY(desired_watch_restart(scene.watch, scene.connection, err));
+    TRY(check_intact(&scene, true, err));
+    CHECK(natsConnection_JetStream(&jetstream, nats_connection_handle(scene.connection), NULL) == NATS_OK,
+          "no JetStream");
+    natsStatus status = js_DeleteStream(jetstream, "KV_desired-state", NULL, NULL);
+    jsCtx_Destroy(jetstream);
+    CHECK(status == NATS_OK, "deleting: %s", natsStatus_GetText(status));
+    kv_bucket_free(TAKE_PTR(scene.bucket));
+    TRY(kv_bucket_open(scene.connection, BUCKET_DESIRED_STATE, 0, &scene.bucket, err));
+    TRY(check_intact(&scene, false, err)); /* though it has the same keys: none */
+    TRY(desired_watch_restart(scene.watch, scene.connection, err));
+    TRY(kv_put(scene.bucket, "pi-01.a", "1", 1, NULL, err));
+    return wait_for_line(&scene, "put a 1 bytes", err);
+}
+
 FLEET_TEST(desired_watch, free_while_values_come_is_safe, NEEDS(CAPABILITY_NATS_SERVER))
 {
     cleanup_scene struct scene scene = {0};

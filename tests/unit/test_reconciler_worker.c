@@ -85,9 +85,9 @@ FLEET_TEST(reconciler_worker, a_disabled_runtime_is_never_used)
 /** Everything that begins so is never answered. */
 static bool hang(void *context, const char *request, int fd)
 {
-    const char *prefix = context;
+    const char **prefix = context;
 
-    if (!text_starts_with(request, prefix))
+    if (!text_starts_with(request, *prefix))
         return false;
     http_server_wait_for_end(fd);
     return true;
@@ -110,13 +110,12 @@ static int is_asked(void *context, struct text_buffer *state, struct error *err)
 
 FLEET_TEST(reconciler_worker, ends_at_once_whatever_podman_does)
 {
-    static const char *const prefixes[] = {"GET " API "/containers/json", "GET " API "/_ping", "GET " API "/images/",
-                                           "POST " API "/images/pull"};
+    static const char *prefixes[] = {"GET " API "/containers/json", "GET " API "/_ping", "GET " API "/images/",
+                                     "POST " API "/images/pull"};
 
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
         cleanup_stage struct stage stage = {0};
-        cleanup_free char *prefix = text_copy(prefixes[i]);
-        TRY(stage_open(test, &stage, true, hang, prefix, err));
+        TRY(stage_open(test, &stage, true, hang, &prefixes[i], err));
         put(&stage, "a", i + 1, usable);
         struct asked asked = {stage.fake, prefixes[i]};
         TRY(wait_until("podman to be asked", is_asked, &asked, NULL, deadline_in_ms(20000), err));
@@ -199,6 +198,20 @@ static int is_there(void *context, struct text_buffer *state, struct error *err)
     (void)state;
     (void)err;
     return file_exists(context);
+}
+
+/* A bucket keeps the marker of every deletion, and a device meets all of them at every connect. */
+FLEET_TEST(reconciler_worker, deletion_of_what_is_not_here_is_no_work)
+{
+    cleanup_stage struct stage stage = {0};
+    cleanup_free char *path = text_format("%s/desired/gone.json", test->artefacts);
+
+    TRY(stage_open(test, &stage, true, NULL, NULL, err));
+    reconciler_delete(stage.reconciler, "gone");
+    put(&stage, "after", 1, usable);
+    TRY(reported_wait(stage.reported, "after", PHASE_PENDING, 1, err));
+    CHECK(!file_exists(path), "a file says that it is to be removed");
+    return expect_history(&stage, "gone", "", err);
 }
 
 FLEET_TEST(reconciler_worker, only_usable_states_are_stored)

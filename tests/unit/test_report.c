@@ -195,6 +195,23 @@ FLEET_TEST(report, clear_removes_what_an_earlier_run_left)
     return 0;
 }
 
+FLEET_TEST(report, what_is_kept_is_said_where_ctest_does_not_hide_it)
+{
+    cleanup_free char *directory = fresh_directory(test);
+    cleanup_free char *path = text_format("%s/kept.txt", directory);
+    cleanup_free char *said = NULL;
+    size_t size;
+
+    setenv("FLEET_E2E_REPORT", directory, 1);
+    report_kept("one\n");
+    report_kept("two\n");
+    TRY(file_read(path, 100, &said, &size, err));
+    CHECK(text_equal(said, "one\ntwo\n"), "%s", said);
+    TRY(report_clear(directory, err));
+    CHECK(!file_exists(path), "it is still there");
+    return 0;
+}
+
 FLEET_TEST(report, markup_keeps_text_and_nothing_else)
 {
     static const struct {
