@@ -16,12 +16,15 @@ struct service_definition {
     const char *name;               /**< one token, e.g. "fleet-nats" */
     const char *const *argv;        /**< NULL-terminated, absolute program */
     const char *const *environment; /**< NULL-terminated "NAME=value"; may be NULL */
+    /** NULL-terminated lines "Name=value" for the [Service] section of a systemd unit, instead of or beside what it has
+     *  otherwise; hosts whose services are no units do not look at them. May be NULL. */
+    const char *const *settings;
 };
 
 struct service_status {
     bool running;
     pid_t pid;      /**< 0 where not known */
-    char *log_path; /**< where its output goes; owned */
+    char *log_path; /**< a file of this machine its output goes to; NULL where it is none; owned */
 };
 void service_status_clear(struct service_status *status);
 
@@ -39,6 +42,8 @@ struct linux_host_operations {
     int (*service_status)(void *context, const char *name, struct service_status *ret, struct error *err);
     /** Stop the service and forget it; missing is fine. */
     int (*remove_service)(void *context, const char *name, bool *changed, struct error *err);
+    /** The last lines a service wrote, for an error; caller frees *ret. NULL: read them from service_status's log_path. */
+    int (*service_log)(void *context, const char *name, char **ret, struct error *err);
 };
 
 struct linux_host {

@@ -85,16 +85,31 @@ void score_step_end(struct score_step *step)
         observer->step_end(observer->context, step->name, step->changed);
 }
 
+/** The end of a service's log, or why it cannot be had. Caller frees. */
+static char *end_of_log(const struct linux_host *host, const char *service, const struct service_status *status)
+{
+    cleanup_error struct error unreadable = ERROR_INIT;
+    char *text = NULL;
+
+    if (status->log_path)
+        return log_tail(status->log_path);
+    if (!host->operations->service_log)
+        return text_copy("unknown");
+    if (host->operations->service_log(host->context, service, &text, &unreadable) < 0)
+        return error_text(&unreadable);
+    return text;
+}
+
 int score_smoke_check_failed(struct error *err, const struct linux_host *host, const char *service)
 {
     cleanup_error struct error ignored = ERROR_INIT;
     struct service_status status = {0};
-    cleanup_free char *tail = NULL;
 
-    if (host->operations->service_status(host->context, service, &status, &ignored) == 0 && status.log_path)
-        tail = log_tail(status.log_path);
-    cleanup_free char *subject = text_format("%s (%s, its log ends:\n%s)", service,
-                                             status.running ? "running" : "not running", tail ? tail : "unknown");
+    if (host->operations->service_status(host->context, service, &status, &ignored) < 0)
+        status = (struct service_status){0};
+    cleanup_free char *tail = end_of_log(host, service, &status);
+    cleanup_free char *subject =
+        text_format("%s (%s, its log ends:\n%s)", service, status.running ? "running" : "not running", tail);
     service_status_clear(&status);
     error_wrap(err, "smoke check of", subject);
     err->domain = &deploy_error_domain;

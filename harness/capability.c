@@ -32,6 +32,8 @@ const char *capability_name(enum capability capability)
         return "test-images";
     case CAPABILITY_REGISTRY:
         return "registry";
+    case CAPABILITY_SSHD:
+        return "sshd";
     case CAPABILITY_COUNT:
         break;
     }
@@ -241,6 +243,7 @@ static void (*const probes[CAPABILITY_COUNT])(struct capability_report *) = {
     [CAPABILITY_PODMAN] = probe_podman,
     [CAPABILITY_TEST_IMAGES] = probe_test_images,
     [CAPABILITY_REGISTRY] = probe_registry,
+    [CAPABILITY_SSHD] = probe_sshd,
 };
 
 void capability_probe(enum capability capability, struct capability_report *ret)

@@ -16,6 +16,7 @@ enum capability {
     CAPABILITY_PODMAN,      /**< podman >= 4 with an OCI runtime that starts a container here */
     CAPABILITY_TEST_IMAGES, /**< the built test images in the cache */
     CAPABILITY_REGISTRY,    /**< docker-registry */
+    CAPABILITY_SSHD,        /**< sshd and sudo, for a machine of one's own that is logged in to */
     CAPABILITY_COUNT
 };
 
@@ -48,6 +49,8 @@ MUST_CHECK int nats_server_find(char **ret, struct error *err);
 MUST_CHECK int test_image_store_find(char **ret, struct error *err);
 /** Absolute path of the docker-registry to use. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int registry_program_find(char **ret, struct error *err);
+/** Directory with usr/sbin/sshd and usr/bin/sudo: <cache>/sshd, or "/" where they are installed. Caller frees. */
+MUST_CHECK int sshd_tree_find(char **ret, struct error *err);
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);
 

@@ -43,6 +43,7 @@ void capability_set_found(struct capability_report *report, char *found);
 /** Probes of their own files, called by capability_probe. */
 void probe_nats_server(struct capability_report *ret);
 void probe_podman(struct capability_report *ret);
+void probe_sshd(struct capability_report *ret);
 
 /** What the podman probe learned, for doctor: one line a runtime that was refused, in its own words. Caller clears. */
 void podman_refusals(struct text_list *ret);

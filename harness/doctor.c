@@ -22,8 +22,9 @@ static const struct doctor_gate {
     int count; /* 0: nothing here can tell */
 } gates[] = {
     {"host",
-     {CAPABILITY_ROOT, CAPABILITY_NAMESPACES, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES},
-     5},
+     {CAPABILITY_ROOT, CAPABILITY_NAMESPACES, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES,
+      CAPABILITY_SSHD},
+     6},
     {"pod", {0}, 0},
     {"vm", {0}, 0},
 };

@@ -182,6 +182,31 @@ FLEET_TEST(capability, image_store_must_have_every_image)
     return 0;
 }
 
+/* Both programs, or none: a tree with sshd alone is not laid over a machine. */
+FLEET_TEST(capability, sshd_comes_with_sudo)
+{
+    cleanup_free char *found = NULL;
+    cleanup_free char *half = NULL;
+    cleanup_error struct error missing = ERROR_INIT;
+
+    TRY(use_fresh_cache(test, err));
+    cleanup_free char *tree = text_format("%s/sshd", cache_directory());
+    static const char *const programs[] = {"usr/sbin/sshd", "usr/bin/sudo"};
+    for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+        cleanup_free char *path = text_format("%s/%s", tree, programs[i]);
+        cleanup_free char *directory = text_copy_n(path, (size_t)(strrchr(path, '/') - path));
+        bool half_found = i > 0 && sshd_tree_find(&half, &missing) == 0;
+
+        error_clear(&missing);
+        CHECK(!half_found || text_equal(half, "/"), "half of it was found in %s", half);
+        TRY(directory_create(directory, 0755, err));
+        TRY(file_write_atomic(path, "#!/bin/sh\n", 10, 0755, err));
+    }
+    TRY(sshd_tree_find(&found, err));
+    CHECK(text_equal(found, tree), "found in %s", found);
+    return 0;
+}
+
 FLEET_TEST(capability, remembered_answers_hold_as_long_as_their_key)
 {
     TRY(use_fresh_cache(test, err));
