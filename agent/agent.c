@@ -123,6 +123,13 @@ static void on_runtime_seen(void *context, const char *runtime)
 
 /* What the desired-state watch says goes to the reconciler, which queues it. */
 
+static void on_desired_bucket(void *context, uint64_t bucket)
+{
+    struct agent *agent = context;
+
+    reconciler_bucket(agent->reconciler, bucket);
+}
+
 static void on_desired_put(void *context, const char *deployment, uint64_t revision, const char *data, size_t size)
 {
     struct agent *agent = context;
@@ -357,7 +364,7 @@ static int start_link(struct agent *agent, struct error *err)
 static int start(struct agent *agent, struct error *err)
 {
     const struct agent_config *config = agent->config;
-    struct desired_sink sink = {on_desired_put, on_desired_deleted, on_desired_retain, agent};
+    struct desired_sink sink = {on_desired_bucket, on_desired_put, on_desired_deleted, on_desired_retain, agent};
 
     agent->outbox = outbox_new();
     if (state_lock_take(config->state_directory, &agent->state_fd, err) < 0 || open_descriptors(agent, err) < 0 ||

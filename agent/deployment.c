@@ -142,8 +142,11 @@ static void store_later(struct deployment *deployment, const char *data, size_t 
 {
     desired_change_clear(&deployment->change);
     if (data)
-        deployment->change = (struct desired_change){
-            .kind = CHANGE_PUT, .revision = deployment->revision, .data = text_copy_n(data, size), .size = size};
+        deployment->change = (struct desired_change){.kind = CHANGE_PUT,
+                                                     .revision = deployment->revision,
+                                                     .bucket = deployment->bucket,
+                                                     .data = text_copy_n(data, size),
+                                                     .size = size};
 }
 
 void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t content, struct score *score,
@@ -172,6 +175,12 @@ void deployment_want_again(struct deployment *deployment, uint64_t revision, con
     deployment->retry_failed = true;
     store_later(deployment, data, size);
     happen(deployment, EVENT_WANTED);
+}
+
+void deployment_outlive_bucket(struct deployment *deployment)
+{
+    deployment->revision = 0;
+    state_report_forget_revision(&deployment->report);
 }
 
 void deployment_want_absent(struct deployment *deployment, bool store)

@@ -47,6 +47,7 @@ struct deployment {
     char name[TOKEN_MAX + 1];
     enum deployment_goal goal;
     uint64_t revision;
+    uint64_t bucket;               /**< the one the desired state came from; 0: not known */
     uint64_t content;              /**< fingerprint of the score: the same revision may come twice */
     struct score *score;           /**< GOAL_RUN */
     struct service_watch *watches; /**< one per service of the score */
@@ -75,6 +76,8 @@ void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t 
 void deployment_announce(struct deployment *deployment);
 /** The same score under another revision. */
 void deployment_want_again(struct deployment *deployment, uint64_t revision, const char *data, size_t size);
+/** The bucket it came from is lost: its revision means nothing any more. */
+void deployment_outlive_bucket(struct deployment *deployment);
 /** The desired state was deleted; `store`: that is to be put on disk. */
 void deployment_want_absent(struct deployment *deployment, bool store);
 /** A desired state that cannot be used, and why. */

@@ -16,6 +16,7 @@
 #include "contracts/names.h"
 #include "contracts/score.h"
 
+#define NUMBER_MAX     (INT64_C(1) << 53)
 #define SUFFIX         ".json"
 #define CORRUPT_SUFFIX ".corrupt"
 
@@ -71,21 +72,26 @@ static int read_record(const char *path, struct desired_record *record, char **d
     cleanup_free char *text = NULL;
     size_t size = 0;
     struct json_cursor revision;
+    struct json_cursor bucket;
     struct json_cursor removing;
     int64_t number = 0;
+    int64_t bucket_number = 0;
     bool is_removing = false;
 
     if (file_read(path, FILE_MAX, &text, &size, err) < 0 || json_parse(text, size, &document, err) < 0)
         return -1;
     const struct json_cursor root = json_root(document);
     if (json_member(&root, "revision", &revision, err) < 0 || json_optional(&root, "removing", &removing, err) < 0 ||
-        json_integer(&revision, 0, INT64_C(1) << 53, &number, err) < 0)
+        json_integer(&revision, 0, NUMBER_MAX, &number, err) < 0 || json_optional(&root, "bucket", &bucket, err) < 0)
+        return -1;
+    if (json_present(&bucket) && json_integer(&bucket, 0, NUMBER_MAX, &bucket_number, err) < 0)
         return -1;
     if (json_present(&removing) && json_boolean(&removing, &is_removing, err) < 0)
         return -1;
     if (!is_removing && extract_desired(document, data, err) < 0)
         return -1;
     record->revision = (uint64_t)number;
+    record->bucket = (uint64_t)bucket_number;
     record->data = *data;
     record->size = *data ? strlen(*data) : 0;
     return 0;
@@ -188,7 +194,8 @@ int desired_store_apply(const struct desired_store *store, const char *deploymen
     case CHANGE_NONE:
         return 0;
     case CHANGE_PUT:
-        text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"desired\":", change->revision);
+        text_buffer_format(&text, "{\"revision\":%" PRIu64 ",\"bucket\":%" PRIu64 ",\"desired\":", change->revision,
+                           change->bucket);
         text_buffer_append(&text, change->data, change->size);
         text_buffer_add(&text, "}\n");
         break;

@@ -5,8 +5,10 @@
  * The last desired states, on disk: one file <state_directory>/desired/<deployment>.json each, replaced atomically and
  * fsynced, so that a start without NATS brings every workload back. A file is
  *
- *   {"revision":7,"desired":{"type":"PodmanV0","data":{…}}}    what should run, in the bytes of the KV value
- *   {"revision":7,"removing":true}                             it was deleted, its containers may be there yet
+ *   {"revision":7,"bucket":5,"desired":{"type":"PodmanV0",…}}    what should run, in the bytes of the KV value
+ *   {"revision":7,"removing":true}                               it was deleted, its containers may be there yet
+ *
+ * "bucket" tells the bucket it came from: when that was made, in µs since the epoch; 0 or none: not known.
  *
  * Only usable desired states are kept: one that was refused does not replace what the device could fall back to.
  */
@@ -27,6 +29,7 @@ DEFINE_CLEANUP(struct desired_store *, desired_store_free)
 struct desired_record {
     const char *deployment;
     uint64_t revision;
+    uint64_t bucket;
     const char *data; /**< the value, terminated; NULL: being removed */
     size_t size;
 };
@@ -42,6 +45,7 @@ MUST_CHECK int desired_store_load(struct desired_store *store, desired_visit vis
 struct desired_change {
     enum { CHANGE_NONE, CHANGE_PUT, CHANGE_REMOVING } kind;
     uint64_t revision;
+    uint64_t bucket;
     char *data; /**< CHANGE_PUT: a JSON document; owned */
     size_t size;
     bool failed; /**< it was tried before */

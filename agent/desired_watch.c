@@ -30,6 +30,7 @@ struct desired_watch {
 };
 
 DEFINE_CLEANUP(jsConsumerInfo *, jsConsumerInfo_Destroy)
+DEFINE_CLEANUP(jsStreamInfo *, jsStreamInfo_Destroy)
 
 /** All keys have been read. Called with the mutex held. */
 static void complete(struct desired_watch *watch)
@@ -120,19 +121,34 @@ static void end(struct desired_watch *watch)
     jsCtx_Destroy(jetstream);
 }
 
+/** A bucket is known by when it was made: one that was lost and made anew says nothing about what was in the other. */
+static natsStatus identify_bucket(jsCtx *jetstream, uint64_t *ret)
+{
+    CLEANUP(jsStreamInfo_Destroy) jsStreamInfo *information = NULL;
+    natsStatus status = js_GetStreamInfo(&information, jetstream, STREAM, NULL, NULL);
+
+    if (status == NATS_OK)
+        *ret = (uint64_t)information->Created / 1000;
+    return status;
+}
+
 static natsStatus subscribe(struct desired_watch *watch, jsCtx *jetstream)
 {
     cleanup_free char *subject = text_format("%s%s", SUBJECT_PREFIX, watch->filter.text);
     natsSubscription *subscription = NULL;
     jsSubOptions options;
-    natsStatus status;
+    uint64_t bucket = 0;
+    natsStatus status = identify_bucket(jetstream, &bucket);
 
+    if (status != NATS_OK)
+        return status;
     jsSubOptions_Init(&options);
     options.Ordered = true;
     options.Stream = STREAM;
     options.Config.DeliverPolicy = js_DeliverLastPerSubject;
     /* With the mutex, so that the first message finds its subscription current. */
     pthread_mutex_lock(&watch->mutex);
+    watch->sink.bucket(watch->sink.context, bucket);
     status = js_Subscribe(&subscription, jetstream, subject, on_message, watch, NULL, &options, NULL);
     watch->subscription = subscription;
     pthread_mutex_unlock(&watch->mutex);

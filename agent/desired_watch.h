@@ -11,6 +11,8 @@
 
 /** Called from a thread of nats.c's, one call at a time. Must not block. */
 struct desired_sink {
+    /** What comes from now on is of the bucket that was made at `bucket`, in µs since the epoch. */
+    void (*bucket)(void *context, uint64_t bucket);
     void (*put)(void *context, const char *deployment, uint64_t revision, const char *data, size_t size);
     void (*deleted)(void *context, const char *deployment);
     /** All keys have been read: no others exist. */

@@ -15,6 +15,7 @@
 enum command_kind {
     COMMAND_PUT,        /**< deployment, revision, data or refusal */
     COMMAND_DELETE,     /**< deployment */
+    COMMAND_BUCKET,     /**< bucket */
     COMMAND_RETAIN,     /**< names */
     COMMAND_REPORT_ALL, /**< – */
     COMMAND_DEATH,      /**< deployment, service, id, exit_code */
@@ -27,6 +28,7 @@ struct command {
     enum command_kind kind;
     char deployment[TOKEN_MAX + 1];
     uint64_t revision;
+    uint64_t bucket;
     char *data; /**< terminated */
     size_t size;
     char *refusal; /**< why the value cannot even be looked at; NULL: it can */

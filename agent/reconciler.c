@@ -224,6 +224,14 @@ void reconciler_delete(struct reconciler *reconciler, const char *deployment)
         inbox_push(reconciler->inbox, command_new(COMMAND_DELETE, deployment));
 }
 
+void reconciler_bucket(struct reconciler *reconciler, uint64_t bucket)
+{
+    struct command *command = command_new(COMMAND_BUCKET, NULL);
+
+    command->bucket = bucket;
+    inbox_push(reconciler->inbox, command);
+}
+
 void reconciler_retain(struct reconciler *reconciler, const char *const *deployments, size_t count)
 {
     struct command *command = command_new(COMMAND_RETAIN, NULL);

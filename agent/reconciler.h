@@ -48,7 +48,14 @@ void reconciler_put(struct reconciler *reconciler, const char *deployment, uint6
                     size_t size);
 /** The desired state was deleted. */
 void reconciler_delete(struct reconciler *reconciler, const char *deployment);
-/** After a full re-read of the bucket: every stored deployment not in `deployments` (count) was deleted meanwhile. */
+/**
+ * What comes from now on is of this bucket, which is known by when it was made (0 before: a bucket that is not known).
+ */
+void reconciler_bucket(struct reconciler *reconciler, uint64_t bucket);
+/**
+ * After a full re-read of the bucket: every deployment not in `deployments` (count) that came from this very bucket was
+ * deleted meanwhile. One that came from another is kept: that bucket was lost, and what runs is all that is left of it.
+ */
 void reconciler_retain(struct reconciler *reconciler, const char *const *deployments, size_t count);
 /** Report every known state to the sink again (after a reconnect). */
 void reconciler_report_all(struct reconciler *reconciler);

@@ -33,6 +33,7 @@ static void refuse(struct reconciler *reconciler, const char *name, uint64_t rev
 {
     struct deployment *deployment = deployment_table_need(&reconciler->table, name);
 
+    deployment->bucket = reconciler->bucket;
     if (deployment->goal == GOAL_LEFT_ALONE && deployment->revision == revision &&
         text_equal(deployment->report.state.error, reason))
         return; /* it is put again after every reconnect */
@@ -73,12 +74,13 @@ static void put(struct reconciler *reconciler, const struct command *command)
     uint64_t content = score_fingerprint(score, command->data, command->size);
     struct deployment *deployment = deployment_table_need(&reconciler->table, command->deployment);
     bool again = deployment->score && deployment->content == content;
-    if (again && deployment->revision == command->revision) {
+    if (again && deployment->revision == command->revision && deployment->bucket == reconciler->bucket) {
         score_free(score);
         return;
     }
     log_info("a desired state is to be applied", LOG_TEXT("deployment", command->deployment),
              LOG_INTEGER("revision", command->revision));
+    deployment->bucket = reconciler->bucket;
     if (again) {
         deployment_want_again(deployment, command->revision, command->data, command->size);
         score_free(score);
@@ -97,12 +99,32 @@ static void forget(struct deployment *deployment)
     deployment_want_absent(deployment, true);
 }
 
+/** Its bucket was lost. Nobody said that it is to go; if nobody wants it any more, deleting its key will say so. */
+static void outlive_bucket(struct deployment *deployment)
+{
+    if (deployment->goal == GOAL_ABSENT || deployment->revision == 0)
+        return; /* said before */
+    log_warning("desired-state is another bucket than before and lacks this deployment: it stays until it is deleted",
+                LOG_TEXT("deployment", deployment->name));
+    deployment_outlive_bucket(deployment);
+}
+
+static bool is_of_another_bucket(const struct reconciler *reconciler, const struct deployment *deployment)
+{
+    return reconciler->runtime_enabled && deployment->bucket != 0 && deployment->bucket != reconciler->bucket;
+}
+
 /** After a full read of the bucket: what it does not have was deleted while we could not hear of it. */
 static void retain(struct reconciler *reconciler, const struct text_list *names)
 {
     for (size_t i = 0; i < reconciler->table.count; i++) {
-        if (!text_list_contains(names, reconciler->table.items[i]->name))
-            forget(reconciler->table.items[i]);
+        struct deployment *deployment = reconciler->table.items[i];
+        if (text_list_contains(names, deployment->name))
+            continue;
+        if (is_of_another_bucket(reconciler, deployment))
+            outlive_bucket(deployment);
+        else
+            forget(deployment);
     }
     reconciler->bucket_seen = true;
     inbox_want_pass(reconciler->inbox, 0);
@@ -144,6 +166,9 @@ void reconciler_apply(struct reconciler *reconciler, struct command *commands)
         case COMMAND_DELETE:
             forget(deployment_table_find(&reconciler->table, command->deployment));
             break;
+        case COMMAND_BUCKET:
+            reconciler->bucket = command->bucket;
+            break;
         case COMMAND_RETAIN:
             retain(reconciler, &command->names);
             break;
@@ -174,9 +199,11 @@ static void load_record(void *context, const struct desired_record *record)
         return;
     }
     struct score *score = decode(reconciler, record->deployment, record->revision, record->data, record->size);
-    if (score)
-        deployment_want(deployment_table_need(&reconciler->table, record->deployment), record->revision,
-                        score_fingerprint(score, record->data, record->size), score, NULL, 0);
+    if (!score)
+        return;
+    struct deployment *deployment = deployment_table_need(&reconciler->table, record->deployment);
+    deployment->bucket = record->bucket;
+    deployment_want(deployment, record->revision, score_fingerprint(score, record->data, record->size), score, NULL, 0);
 }
 
 int reconciler_load(struct reconciler *reconciler, struct error *err)

@@ -41,6 +41,7 @@ struct reconciler {
     struct desired_store *store;
     struct deployment_table table;
     struct outage outage;
+    uint64_t bucket;       /**< the present one, known by when it was made; 0: not known */
     bool bucket_seen;      /**< the whole bucket was read: a container of a deployment not in the table is a leftover */
     uint64_t last_removal; /**< a look up to this one may still show what is gone */
     uint64_t last_look;    /**< number of the last look requested */

@@ -35,6 +35,14 @@ void state_report_enter(struct state_report *report, enum deployment_phase phase
     free(TAKE_PTR(report->later));
 }
 
+void state_report_forget_revision(struct state_report *report)
+{
+    if (!report->known || report->state.revision == 0)
+        return;
+    report->state.revision = 0;
+    report->changed = true;
+}
+
 void state_report_say(struct state_report *report, const char *message, int64_t now_ms)
 {
     free(TAKE_PTR(report->later));

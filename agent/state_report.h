@@ -25,6 +25,8 @@ struct state_report {
 
 /** Be in `phase` about `revision`, for `error` (NULL: none). Entering another phase, or another revision's, sets since. */
 void state_report_enter(struct state_report *report, enum deployment_phase phase, uint64_t revision, const char *error);
+/** What is reported is about no known revision. */
+void state_report_forget_revision(struct state_report *report);
 /** Say what is being done (or NULL: nothing to say). Kept back when the last message was said just now. */
 void state_report_say(struct state_report *report, const char *message, int64_t now_ms);
 /** Say what was kept back, if it is time. */

@@ -37,6 +37,54 @@ FLEET_TEST(host_outage, nats_killed_and_restarted, .gate = "host", NEEDS_ALL)
     return scenario_finish(&scenario, err);
 }
 
+static int delete_desired_bucket(struct nats_connection *admin, struct error *err)
+{
+    jsCtx *jetstream = NULL;
+    natsStatus status = natsConnection_JetStream(&jetstream, nats_connection_handle(admin), NULL);
+
+    if (status == NATS_OK)
+        status = js_DeleteStream(jetstream, "KV_" BUCKET_DESIRED_STATE, NULL, NULL);
+    jsCtx_Destroy(jetstream);
+    return status == NATS_OK ? 0 : error_set_nats(err, status, "deleting bucket", BUCKET_DESIRED_STATE);
+}
+
+static int has_no_revision(void *context, struct text_buffer *text, struct error *err)
+{
+    const struct scenario *scenario = context;
+    CLEANUP(device_state_free) struct device_state *state = NULL;
+
+    if (admin_get_state(host_stack_admin(scenario->stack), host_agent_device(scenario->agent), scenario->deployment,
+                        &state, err) < 0)
+        return -1;
+    if (state)
+        text_buffer_format(text, "%s, revision %" PRIu64, deployment_phase_name(state->phase), state->revision);
+    return state && state->phase == PHASE_RUNNING && state->revision == 0;
+}
+
+/* A store that is lost is no word from anybody: devices go on with what they do. */
+FLEET_TEST(host_outage, nats_without_its_store_takes_nothing_away, .gate = "host", NEEDS_ALL)
+{
+    cleanup_scenario struct scenario scenario = {0};
+    cleanup_free char *id = NULL;
+    cleanup_container_list struct podman_container_list after = {0};
+    cleanup_container_list struct podman_container_list again = {0};
+
+    TRY(scenario_with_web(test, true, &scenario, &id, err));
+    TRY(delete_desired_bucket(host_stack_admin(scenario.stack), err));
+    TRY(host_stack_kill_nats(scenario.stack, err));
+    TRY(host_stack_start_nats(scenario.stack, err));
+    TRY(wait_until("the agent to report without a revision", has_no_revision, &scenario, NULL,
+                   deadline_in_ms(SCENARIO_MS), err));
+    TRY(scenario_container(&scenario, &after, err));
+    CHECK(text_equal(id, after.items[0].id), "the container was replaced");
+    CLEANUP(score_free) struct score *score = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
+    TRY(scenario_deploy(&scenario, score, NULL, err));
+    TRY(scenario_container(&scenario, &again, err));
+    CHECK(text_equal(id, again.items[0].id), "the container was replaced when it was put again");
+    TRY(scenario_remove(&scenario, err));
+    return scenario_finish(&scenario, err);
+}
+
 FLEET_TEST(host_outage, deleted_while_the_agent_was_down, .gate = "host", NEEDS_ALL)
 {
     cleanup_scenario struct scenario scenario = {0};

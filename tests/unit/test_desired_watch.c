@@ -16,12 +16,22 @@
 struct diary {
     pthread_mutex_t mutex;
     struct text_list lines;
+    uint64_t bucket;
 };
 
 static void write_line(struct diary *diary, char *line)
 {
     pthread_mutex_lock(&diary->mutex);
     text_list_take(&diary->lines, line);
+    pthread_mutex_unlock(&diary->mutex);
+}
+
+static void on_bucket(void *context, uint64_t bucket)
+{
+    struct diary *diary = context;
+
+    pthread_mutex_lock(&diary->mutex);
+    diary->bucket = bucket;
     pthread_mutex_unlock(&diary->mutex);
 }
 
@@ -70,7 +80,7 @@ static void scene_clear(struct scene *scene)
 
 static int scene_set(struct test_context *test, struct scene *scene, struct error *err)
 {
-    struct desired_sink sink = {on_put, on_deleted, on_retain, &scene->diary};
+    struct desired_sink sink = {on_bucket, on_put, on_deleted, on_retain, &scene->diary};
 
     pthread_mutex_init(&scene->diary.mutex, NULL);
     TRY(test_nats_start(test, &scene->nats, err));
@@ -271,9 +281,15 @@ FLEET_TEST(desired_watch, check_finds_that_the_bucket_is_another, NEEDS(CAPABILI
 {
     cleanup_scene struct scene scene = {0};
     jsCtx *jetstream = NULL;
+    uint64_t bucket = 0;
 
     TRY(scene_set(test, &scene, err));
-    TRY(desired_watch_restart(scene.watch, scene.connection, err));
+    for (int i = 0; i < 2; i++) {
+        TRY(desired_watch_restart(scene.watch, scene.connection, err));
+        TRY(wait_for_line(&scene, "retain", err));
+        CHECK(bucket == 0 || scene.diary.bucket == bucket, "the same bucket is another one");
+        bucket = scene.diary.bucket;
+    }
     TRY(check_intact(&scene, true, err));
     CHECK(natsConnection_JetStream(&jetstream, nats_connection_handle(scene.connection), NULL) == NATS_OK,
           "no JetStream");
@@ -284,6 +300,7 @@ FLEET_TEST(desired_watch, check_finds_that_the_bucket_is_another, NEEDS(CAPABILI
     TRY(kv_bucket_open(scene.connection, BUCKET_DESIRED_STATE, 0, &scene.bucket, err));
     TRY(check_intact(&scene, false, err)); /* though it has the same keys: none */
     TRY(desired_watch_restart(scene.watch, scene.connection, err));
+    CHECK(bucket != 0 && scene.diary.bucket > bucket, "another bucket is the same one");
     TRY(kv_put(scene.bucket, "pi-01.a", "1", 1, NULL, err));
     return wait_for_line(&scene, "put a 1 bytes", err);
 }

@@ -227,9 +227,48 @@ FLEET_TEST(reconciler_worker, only_usable_states_are_stored)
     TRY(reported_wait(stage.reported, "a", PHASE_FAILED, 8, err));
     TRY(wait_until("the desired state to be stored", is_there, path, NULL, deadline_in_ms(20000), err));
     TRY(file_read(path, 4096, &stored, &size, err));
-    cleanup_free char *expected = text_format("{\"revision\":7,\"desired\":%s}\n", usable);
+    cleanup_free char *expected = text_format("{\"revision\":7,\"bucket\":0,\"desired\":%s}\n", usable);
     CHECK(strcmp(stored, expected) == 0, "%s", stored);
     return 0;
+}
+
+#define NOTHING "{\"type\":\"PodmanV0\",\"data\":{}}"
+
+static int restart(struct test_context *test, struct stage *stage, struct error *err)
+{
+    stage_close(stage);
+    *stage = (struct stage){0};
+    return stage_open(test, stage, true, NULL, NULL, err);
+}
+
+/* A server that lost its store, or a bucket made anew, must not empty a fleet's devices. */
+FLEET_TEST(reconciler_worker, what_came_from_a_lost_bucket_stays)
+{
+    static const char *const none[] = {NULL};
+    cleanup_stage struct stage stage = {0};
+
+    TRY(stage_open(test, &stage, true, NULL, NULL, err));
+    reconciler_bucket(stage.reconciler, 5);
+    put(&stage, "again", 7, NOTHING);
+    put(&stage, "gone", 8, NOTHING);
+    TRY(reported_wait(stage.reported, "again", PHASE_RUNNING, 7, err));
+    TRY(reported_wait(stage.reported, "gone", PHASE_RUNNING, 8, err));
+    reconciler_bucket(stage.reconciler, 6);
+    reconciler_retain(stage.reconciler, none, 0);
+    TRY(reported_wait(stage.reported, "again", PHASE_RUNNING, 0, err));
+    TRY(reported_wait(stage.reported, "gone", PHASE_RUNNING, 0, err));
+    TRY(restart(test, &stage, err));
+    reconciler_bucket(stage.reconciler, 6);
+    reconciler_retain(stage.reconciler, none, 0);
+    TRY(reported_wait(stage.reported, "again", PHASE_RUNNING, 0, err));
+    put(&stage, "again", 1, NOTHING);
+    TRY(reported_wait(stage.reported, "again", PHASE_RUNNING, 1, err));
+    reconciler_delete(stage.reconciler, "gone"); /* its key need not be there to be deleted */
+    TRY(reported_wait_removed(stage.reported, "gone", err));
+    TRY(restart(test, &stage, err));
+    reconciler_bucket(stage.reconciler, 6);
+    reconciler_retain(stage.reconciler, none, 0); /* this one has had it */
+    return reported_wait_removed(stage.reported, "again", err);
 }
 
 static int is_file(void *context, struct text_buffer *state __attribute__((unused)),
@@ -247,7 +286,7 @@ FLEET_TEST(reconciler_worker, what_the_disk_refused_is_stored_later)
 
     TRY(stage_open(test, &stage, true, NULL, NULL, err));
     CHECK(rename(directory, away) == 0, "moving the store away: %s", strerror(errno));
-    put(&stage, "a", 1, "{\"type\":\"PodmanV0\",\"data\":{}}");
+    put(&stage, "a", 1, NOTHING);
     TRY(reported_wait(stage.reported, "a", PHASE_RUNNING, 1, err));
     CHECK(rename(away, directory) == 0, "moving it back: %s", strerror(errno));
     return wait_until("the desired state to be stored", is_file, path, NULL, deadline_in_ms(20000), err);
