@@ -75,6 +75,7 @@ static int find_run(const char *runs, char **id, struct error *err)
 struct awaited_phase {
     const char *record;
     const char *phase;
+    const char *up; /**< it is past every phase: the moment was missed */
 };
 
 static int phase_is_open(void *context, struct text_buffer *state, struct error *err)
@@ -84,7 +85,7 @@ static int phase_is_open(void *context, struct text_buffer *state, struct error 
 
     (void)err;
     text_buffer_format(state, "in phase %s", phase);
-    return text_equal(phase, awaited->phase);
+    return text_equal(phase, awaited->phase) || file_exists(awaited->up);
 }
 
 /** Wait for the moment; when it comes by time, being up comes first. */
@@ -93,7 +94,7 @@ static int let_it_run(struct process *victim, const char *record, const char *up
 {
     /* As often as can be: the shortest phase takes a few ms. */
     static const struct wait_options options = {.interval_ms = 1};
-    struct awaited_phase awaited = {record, moment.phase};
+    struct awaited_phase awaited = {record, moment.phase, up};
     bool must_come = moment.phase || moment.delay_ms < 0;
     struct deadline deadline = deadline_in_ms(must_come ? UP_MS : moment.delay_ms);
     cleanup_error struct error missed = ERROR_INIT;
