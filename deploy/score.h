@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 struct linux_host; /* deploy/linux_host.h */
+struct hypervisor; /* deploy/hypervisor.h */
 
 extern const struct error_domain deploy_error_domain;
 enum deploy_error {
@@ -31,6 +32,7 @@ struct score_observer {
 struct topology {
     const char *name;                      /**< for messages: "this host", "fleet-e2e-vm-1a2b3c4d-0" */
     struct linux_host *linux_host;         /**< NULL: not a Linux host */
+    struct hypervisor *hypervisor;         /**< NULL: no machines can be made */
     const struct score_observer *observer; /**< may be NULL */
 };
 
