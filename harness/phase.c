@@ -208,20 +208,43 @@ static void phase_link(struct timeline *timeline, struct phase *phase)
     *last = phase;
 }
 
+/* One that has begun, inside the open one. The lock is held. */
+static struct phase *phase_new(struct timeline *timeline, const char *name, int64_t begin_us)
+{
+    struct phase *phase = NEW(struct phase);
+
+    phase->timeline = timeline;
+    phase->parent = timeline->open;
+    phase->depth = phase->parent ? phase->parent->depth + 1 : 0;
+    phase->name = text_copy(name);
+    phase->begin_us = begin_us;
+    phase->duration_us = -1;
+    phase_link(timeline, phase);
+    return phase;
+}
+
+void phase_add(struct timeline *timeline, const char *name, int64_t began_us, int64_t ended_us, const char *failure)
+{
+    if (!timeline)
+        return;
+
+    pthread_mutex_lock(&timeline->lock);
+    struct phase *phase = phase_new(timeline, name, began_us - timeline->start_us);
+    phase->duration_us = ended_us - began_us;
+    phase->failure = text_copy(failure);
+    phase_display_begin(timeline->display, phase);
+    phase_display_end(timeline->display, phase);
+    record_write(timeline);
+    pthread_mutex_unlock(&timeline->lock);
+}
+
 struct phase *phase_begin(struct timeline *timeline, const char *name)
 {
     if (!timeline)
         return NULL;
 
-    struct phase *phase = NEW(struct phase);
     pthread_mutex_lock(&timeline->lock);
-    phase->timeline = timeline;
-    phase->parent = timeline->open;
-    phase->depth = phase->parent ? phase->parent->depth + 1 : 0;
-    phase->name = text_copy(name);
-    phase->begin_us = timeline_now_us(timeline);
-    phase->duration_us = -1;
-    phase_link(timeline, phase);
+    struct phase *phase = phase_new(timeline, name, timeline_now_us(timeline));
     timeline->open = phase;
     phase_display_begin(timeline->display, phase);
     record_write(timeline);

@@ -24,6 +24,11 @@ struct phase;
 struct phase *phase_begin(struct timeline *timeline, const char *name);
 /** End it (and any left open inside). `err` set marks it failed; NULL or unset: well. NULL phase is fine. */
 void phase_end(struct phase *phase, const struct error *err);
+/**
+ * Put down, inside the phase that is open, one that has ended already: another thread, which may not use the timeline,
+ * took the times (clock_monotonic_us()). `failure`: why it failed, NULL: it did not.
+ */
+void phase_add(struct timeline *timeline, const char *name, int64_t began_us, int64_t ended_us, const char *failure);
 /** Milliseconds it took (so far). */
 int64_t phase_ms(const struct phase *phase);
 
