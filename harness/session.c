@@ -12,7 +12,6 @@
 #include "harness/journal.h"
 
 #define SESSION_BYTES_MAX (1u << 20)
-#define RUN_MEMBER        "run_directory"
 
 const char *session_path(void)
 {
@@ -41,8 +40,8 @@ int session_write(struct run *run, cJSON *document, struct error *err)
     if (!path)
         return error_set(err, &general_error_domain, GENERAL_INVALID, "writing session", NULL,
                          "FLEET_E2E_SESSION is not set");
-    cJSON_DeleteItemFromObjectCaseSensitive(document, RUN_MEMBER);
-    json_add_text(document, RUN_MEMBER, run_directory(run));
+    cJSON_DeleteItemFromObjectCaseSensitive(document, SESSION_RUN_MEMBER);
+    json_add_text(document, SESSION_RUN_MEMBER, run_directory(run));
     cleanup_free char *text = json_print(document);
     if (file_write_atomic(path, text, strlen(text), 0600, err) < 0)
         return error_wrap(err, "writing session", path);
@@ -70,7 +69,7 @@ static int read_document(const char *path, cJSON **ret, struct error *err)
 /* The directory in a session document; "" when it has none. */
 static const char *run_of(const cJSON *document)
 {
-    const char *directory = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, RUN_MEMBER));
+    const char *directory = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, SESSION_RUN_MEMBER));
 
     return directory ? directory : "";
 }

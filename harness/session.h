@@ -13,6 +13,9 @@
 #include "base/error.h"
 #include "harness/run.h"
 
+/** Member of a session's document: the directory of its run. */
+#define SESSION_RUN_MEMBER "run_directory"
+
 /** Path of the session file ($FLEET_E2E_SESSION), NULL: no session, bring up your own. Borrowed. */
 const char *session_path(void);
 /** The process whose end ends the session: the ctest that (directly or not) started us, else our parent. */
