@@ -64,14 +64,15 @@ static void compare(const struct text_list *names, const struct text_list *other
 
 /* ── packages ── */
 
-/* One package a line, its first word, or several of which one will do ("a|b": the first counts); '#' begins a comment. */
+/* One package a line, its first word, or several of which one will do ("a|b": the first counts); '#' begins a comment,
+ * '[' a line that says for what the packages after it are. */
 static int read_packages(const struct source_tree *tree, struct text_list *packages, struct error *err)
 {
     cleanup_free char *text = NULL;
     if (source_tree_read(tree, PACKAGES_FILE, &text, err) < 0)
         return -1;
     for (struct line_walk walk = line_walk_start(text); line_walk_next(&walk);) {
-        size_t length = strcspn(walk.line, " \t#|");
+        size_t length = strcspn(walk.line, " \t#|[");
         if (length > 0)
             text_list_take(packages, text_copy_n(walk.line, length));
     }
@@ -99,7 +100,7 @@ FLEET_TEST(documents, finds_unexplained_packages)
     static const struct sample_file files[] = {
         {README, "## Packages\n\n| package | why |\n|---|---|\n| `gcc`, `ninja-build` | build |\n| `podman` | |\n"
                  "| `gone` | it was |\n\n## Other\n\n| `no-package` | other |\n"},
-        {PACKAGES_FILE, "# what is installed\ngcc|clang   compiles\nninja-build # fast\npodman\nrunc\n"},
+        {PACKAGES_FILE, "# what is installed\ngcc|clang   compiles\nninja-build # fast\npodman\n[vm]\nrunc\n"},
     };
     static const char *const expected[] = {
         README ":6: podman has no reason",
