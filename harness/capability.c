@@ -34,6 +34,18 @@ const char *capability_name(enum capability capability)
         return "registry";
     case CAPABILITY_SSHD:
         return "sshd";
+    case CAPABILITY_SSH:
+        return "ssh";
+    case CAPABILITY_LIBVIRT:
+        return "libvirt";
+    case CAPABILITY_QEMU:
+        return "qemu";
+    case CAPABILITY_VM_IMAGE:
+        return "vm-image";
+    case CAPABILITY_VM_AGENT:
+        return "vm-agent";
+    case CAPABILITY_VM_WORKLOADS:
+        return "vm-workloads";
     case CAPABILITY_COUNT:
         break;
     }
@@ -244,6 +256,12 @@ static void (*const probes[CAPABILITY_COUNT])(struct capability_report *) = {
     [CAPABILITY_TEST_IMAGES] = probe_test_images,
     [CAPABILITY_REGISTRY] = probe_registry,
     [CAPABILITY_SSHD] = probe_sshd,
+    [CAPABILITY_SSH] = probe_ssh,
+    [CAPABILITY_LIBVIRT] = probe_libvirt,
+    [CAPABILITY_QEMU] = probe_qemu,
+    [CAPABILITY_VM_IMAGE] = probe_vm_image,
+    [CAPABILITY_VM_AGENT] = probe_vm_agent,
+    [CAPABILITY_VM_WORKLOADS] = probe_vm_workloads,
 };
 
 void capability_probe(enum capability capability, struct capability_report *ret)

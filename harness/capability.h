@@ -11,12 +11,18 @@
 
 enum capability {
     CAPABILITY_ROOT,
-    CAPABILITY_NAMESPACES,  /**< mount, network, PID and cgroup namespaces can be made */
-    CAPABILITY_NATS_SERVER, /**< nats-server >= 2.10 ($FLEET_NATS_SERVER, the cache, PATH) */
-    CAPABILITY_PODMAN,      /**< podman >= 4 with an OCI runtime that starts a container here */
-    CAPABILITY_TEST_IMAGES, /**< the built test images in the cache */
-    CAPABILITY_REGISTRY,    /**< docker-registry */
-    CAPABILITY_SSHD,        /**< sshd and sudo, for a machine of one's own that is logged in to */
+    CAPABILITY_NAMESPACES,   /**< mount, network, PID and cgroup namespaces can be made */
+    CAPABILITY_NATS_SERVER,  /**< nats-server >= 2.10 ($FLEET_NATS_SERVER, the cache, PATH) */
+    CAPABILITY_PODMAN,       /**< podman >= 4 with an OCI runtime that starts a container here */
+    CAPABILITY_TEST_IMAGES,  /**< the built test images in the cache */
+    CAPABILITY_REGISTRY,     /**< docker-registry */
+    CAPABILITY_SSHD,         /**< sshd and sudo, for a machine of one's own that is logged in to */
+    CAPABILITY_SSH,          /**< the ssh program, for `fleet-e2e ssh` */
+    CAPABILITY_LIBVIRT,      /**< libvirtd with its QEMU driver, dnsmasq, and bridges and TUN devices for its network */
+    CAPABILITY_QEMU,         /**< qemu-system-<architecture> and qemu-img for the guests of FLEET_E2E_VM_ARCH */
+    CAPABILITY_VM_IMAGE,     /**< the guest image of FLEET_E2E_VM_ARCH and FLEET_E2E_VM_BASE in the cache */
+    CAPABILITY_VM_AGENT,     /**< harmony-fleet-agent built for that architecture */
+    CAPABILITY_VM_WORKLOADS, /**< the registry's storage with the images that guests run */
     CAPABILITY_COUNT
 };
 
@@ -51,6 +57,57 @@ MUST_CHECK int test_image_store_find(char **ret, struct error *err);
 MUST_CHECK int registry_program_find(char **ret, struct error *err);
 /** Directory with usr/sbin/sshd and usr/bin/sudo: <cache>/sshd, or "/" where they are installed. Caller frees. */
 MUST_CHECK int sshd_tree_find(char **ret, struct error *err);
+/** Absolute path of ssh. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int ssh_program_find(char **ret, struct error *err);
+
+/* For virtual machines (capability_vm.c). `architecture` is "aarch64" or "x86_64". */
+
+struct libvirt_programs {
+    char *libvirtd; /**< absolute paths; owned */
+    char *dnsmasq;
+};
+void libvirt_programs_clear(struct libvirt_programs *programs);
+static inline void libvirt_programs_clear_at_exit(struct libvirt_programs *programs)
+{
+    libvirt_programs_clear(programs);
+}
+#define cleanup_libvirt_programs __attribute__((cleanup(libvirt_programs_clear_at_exit)))
+/** What a libvirtd of one's own is run with. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int libvirt_find(struct libvirt_programs *ret, struct error *err);
+
+struct qemu_programs {
+    char *system; /**< absolute path of qemu-system-<architecture>; owned */
+    char *image;  /**< of qemu-img; owned */
+};
+void qemu_programs_clear(struct qemu_programs *programs);
+static inline void qemu_programs_clear_at_exit(struct qemu_programs *programs)
+{
+    qemu_programs_clear(programs);
+}
+#define cleanup_qemu_programs __attribute__((cleanup(qemu_programs_clear_at_exit)))
+/** Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int qemu_find(const char *architecture, struct qemu_programs *ret, struct error *err);
+
+/** Absolute paths below the directory that <cache>/vm/<architecture>/<kind> points to now; owned. */
+struct vm_image {
+    char *directory;
+    char *disk;
+    char *kernel;
+    char *initrd;
+};
+void vm_image_clear(struct vm_image *image);
+static inline void vm_image_clear_at_exit(struct vm_image *image)
+{
+    vm_image_clear(image);
+}
+#define cleanup_vm_image __attribute__((cleanup(vm_image_clear_at_exit)))
+/** `kind` is "golden" or "stock". Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int vm_image_find(const char *architecture, const char *kind, struct vm_image *ret, struct error *err);
+/** Path of the agent that scripts/build-agent built. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int vm_agent_find(const char *architecture, char **ret, struct error *err);
+/** The directory <cache>/registry points to now: the storage of a docker-registry. Caller frees. Errors: as above. */
+MUST_CHECK int vm_workloads_find(char **ret, struct error *err);
+
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);
 

@@ -44,6 +44,12 @@ void capability_set_found(struct capability_report *report, char *found);
 void probe_nats_server(struct capability_report *ret);
 void probe_podman(struct capability_report *ret);
 void probe_sshd(struct capability_report *ret);
+void probe_ssh(struct capability_report *ret);
+void probe_libvirt(struct capability_report *ret);
+void probe_qemu(struct capability_report *ret);
+void probe_vm_image(struct capability_report *ret);
+void probe_vm_agent(struct capability_report *ret);
+void probe_vm_workloads(struct capability_report *ret);
 
 /** What the podman probe learned, for doctor: one line a runtime that was refused, in its own words. Caller clears. */
 void podman_refusals(struct text_list *ret);

@@ -9,13 +9,14 @@
 #include "base/text.h"
 #include "harness/capability_probe.h"
 #include "harness/report_text.h"
+#include "harness/vm_accelerator.h"
 
 #define COLUMNS        100
 #define NAME_COLUMNS   14
 #define STATUS_COLUMNS 10
 #define TEXT_COLUMN    (NAME_COLUMNS + STATUS_COLUMNS)
 
-/* What the tests behind a gate need. pod and vm have no probes yet, so they cannot be said to be ready. */
+/* What the tests behind a gate need. pod has no probes yet, so it cannot be said to be ready. */
 static const struct doctor_gate {
     const char *name;
     enum capability needs[CAPABILITY_COUNT];
@@ -26,7 +27,10 @@ static const struct doctor_gate {
       CAPABILITY_SSHD},
      6},
     {"pod", {0}, 0},
-    {"vm", {0}, 0},
+    {"vm",
+     {CAPABILITY_ROOT, CAPABILITY_NAMESPACES, CAPABILITY_NATS_SERVER, CAPABILITY_REGISTRY, CAPABILITY_LIBVIRT,
+      CAPABILITY_QEMU, CAPABILITY_VM_IMAGE, CAPABILITY_VM_AGENT, CAPABILITY_VM_WORKLOADS},
+     9},
 };
 
 static bool colour;
@@ -36,17 +40,49 @@ static const char *paint(const char *escape)
     return colour ? escape : "";
 }
 
-/* The table */
-
-static bool is_needed(enum capability capability)
+static const struct doctor_gate *find_gate(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
-        for (int j = 0; j < gates[i].count; j++) {
-            if (gates[i].needs[j] == capability)
-                return true;
-        }
+        if (text_equal(gates[i].name, name))
+            return &gates[i];
     }
-    return false;
+    return NULL;
+}
+
+/* Calls `visit` for each gate that the comma list names; NULL for a name that is none. Returns the results or'ed. */
+static int each_gate(const char *require, int (*visit)(void *context, const char *name, const struct doctor_gate *gate),
+                     void *context)
+{
+    int result = 0;
+
+    while (*require) {
+        cleanup_free char *name = text_copy_n(require, strcspn(require, ","));
+        if (*name)
+            result |= visit(context, name, find_gate(name));
+        require += strcspn(require, ",");
+        require += strspn(require, ",");
+    }
+    return result;
+}
+
+/* The table */
+
+static int gate_needs(void *context, const char *name, const struct doctor_gate *gate)
+{
+    const enum capability *capability = context;
+
+    (void)name;
+    for (int i = 0; gate && i < gate->count; i++) {
+        if (gate->needs[i] == *capability)
+            return 1;
+    }
+    return 0;
+}
+
+/* By what is asked for; who runs only host tests misses nothing without virtual machines. */
+static bool is_needed(enum capability capability, const char *require)
+{
+    return each_gate(require, gate_needs, &capability);
 }
 
 static void add_indent(struct text_buffer *page, size_t columns)
@@ -54,13 +90,14 @@ static void add_indent(struct text_buffer *page, size_t columns)
     text_pad_right(page, "", columns);
 }
 
-static void add_capability(struct text_buffer *page, enum capability capability)
+static void add_capability(struct text_buffer *page, enum capability capability, const char *require)
 {
     struct capability_report report = {0};
+    bool needed = is_needed(capability, require);
 
     capability_probe(capability, &report);
-    const char *status = report.available ? "ok" : is_needed(capability) ? "missing" : "optional";
-    const char *tint = report.available ? "\033[32m" : is_needed(capability) ? "\033[31m" : "\033[33m";
+    const char *status = report.available ? "ok" : needed ? "missing" : "optional";
+    const char *tint = report.available ? "\033[32m" : needed ? "\033[31m" : "\033[33m";
     text_pad_right(page, capability_name(capability), NAME_COLUMNS);
     text_buffer_add(page, paint(tint));
     text_pad_right(page, status, STATUS_COLUMNS);
@@ -76,14 +113,14 @@ static void add_capability(struct text_buffer *page, enum capability capability)
     capability_report_clear(&report);
 }
 
-static void add_table(struct text_buffer *page)
+static void add_table(struct text_buffer *page, const char *require)
 {
     text_buffer_add(page, paint("\033[1m"));
     text_pad_right(page, "capability", NAME_COLUMNS);
     text_pad_right(page, "status", STATUS_COLUMNS);
     text_buffer_format(page, "found%s\n", paint("\033[0m"));
     for (enum capability capability = 0; capability < CAPABILITY_COUNT; capability++)
-        add_capability(page, capability);
+        add_capability(page, capability, require);
 }
 
 static void add_quirks(struct text_buffer *page)
@@ -105,15 +142,6 @@ static void add_quirks(struct text_buffer *page)
 
 /* The verdict */
 
-static const struct doctor_gate *find_gate(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
-        if (text_equal(gates[i].name, name))
-            return &gates[i];
-    }
-    return NULL;
-}
-
 static void add_missing(const struct doctor_gate *gate, struct text_buffer *missing)
 {
     for (int i = 0; i < gate->count; i++) {
@@ -126,9 +154,9 @@ static void add_missing(const struct doctor_gate *gate, struct text_buffer *miss
 }
 
 /* Returns 0 when what `name` stands for can run here. */
-static int judge(struct text_buffer *page, const char *name)
+static int judge(void *context, const char *name, const struct doctor_gate *gate)
 {
-    const struct doctor_gate *gate = find_gate(name);
+    struct text_buffer *page = context;
     cleanup_text_buffer struct text_buffer missing = {0};
 
     if (!gate) {
@@ -148,30 +176,19 @@ static int judge(struct text_buffer *page, const char *name)
     return missing.size != 0;
 }
 
-static int add_verdict(struct text_buffer *page, const char *require)
-{
-    int result = 0;
-
-    text_buffer_add(page, "\n");
-    while (*require) {
-        cleanup_free char *name = text_copy_n(require, strcspn(require, ","));
-        if (*name)
-            result |= judge(page, name);
-        require += strcspn(require, ",");
-        require += strspn(require, ",");
-    }
-    return result;
-}
-
 int doctor_main(const char *require)
 {
     cleanup_text_buffer struct text_buffer page = {0};
 
+    if (!require || !*require)
+        require = "host";
     colour = text_wants_colour(STDOUT_FILENO);
     capability_forget_gaps();
-    add_table(&page);
+    vm_accelerator_forget();
+    add_table(&page, require);
     add_quirks(&page);
-    int result = add_verdict(&page, require && *require ? require : "host");
+    text_buffer_add(&page, "\n");
+    int result = each_gate(require, judge, &page);
     fputs(text_buffer_text(&page), stdout);
     return result;
 }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "harness/capability_probe.h"
 #include "harness/doctor.h"
+#include "harness/vm_accelerator.h"
 
 /* Both texts are taken. */
 static void add_quirk(struct quirk_list *list, char *title, char *explanation)
@@ -112,17 +113,23 @@ static void find_init(struct quirk_list *list)
                             "systemctl."));
 }
 
+/* Guests of this machine's own architecture: others are emulated anywhere. */
 static void find_kvm(struct quirk_list *list)
 {
-    cleanup_close int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    const struct vm_environment own = {.architecture = vm_host_architecture()};
+    cleanup_vm_accelerator struct vm_accelerator accelerator = {0};
 
-    if (fd >= 0)
-        add_quirk(list, text_copy("/dev/kvm is there; whether it boots a guest is unknown"),
-                  text_copy("That it can be opened says little: only booting a guest does, and nothing that runs now "
-                            "needs one."));
-    else
-        add_quirk(list, text_format("no hardware virtualisation for this user: /dev/kvm: %s", strerror(errno)),
-                  text_copy("Nothing that runs now needs it. VMs would be emulated, and slow."));
+    if (!own.architecture)
+        return;
+    vm_accelerator_find(&own, &accelerator);
+    if (text_equal(accelerator.name, "kvm"))
+        return;
+    add_quirk(
+        list, text_format("%s guests are emulated: %s", own.architecture, accelerator.reason),
+        text_format("That /dev/kvm is there or can be opened says little, so a guest is booted with it, once a boot "
+                    "of this machine. Without KVM, guests run by emulation (tcg), several times slower. "
+                    "%s=kvm or =tcg decides without a trial.",
+                    VM_ACCELERATOR));
 }
 
 void quirks_find(struct quirk_list *ret)

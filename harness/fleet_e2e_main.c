@@ -8,15 +8,18 @@
 #include "base/process_identity.h"
 #include "base/text.h"
 #include "harness/capability.h"
+#include "harness/device_ssh.h"
 #include "harness/report.h"
 #include "harness/run.h"
 
 #define EXIT_USAGE 2
+#define EXIT_SSH   255
 
 static int usage(FILE *out)
 {
     fputs("usage: fleet-e2e doctor [--require host,pod,vm]   what this machine can do, and the remedy for each gap\n"
-          "       fleet-e2e ps                              the runs there are\n"
+          "       fleet-e2e ps                              the runs there are, and their devices\n"
+          "       fleet-e2e ssh DEVICE [COMMAND…]           log in to a device of a run; the exit code is ssh's\n"
           "       fleet-e2e down [RUN]                      remove a run, kept or not; without RUN every ended one\n"
           "       fleet-e2e report [DIRECTORY]              table, JUnit and HTML from the records of the last tests\n"
           "       fleet-e2e report --clear [DIRECTORY]      remove those records\n"
@@ -49,6 +52,17 @@ static int ps_command(int count, char **arguments)
 
     (void)arguments;
     return count == 0 ? concluded(runs_print(&err), &err) : usage(stderr);
+}
+
+/* DEVICE: its id or its domain's name, or how one of them begins. 255 is what ssh itself fails with. */
+static int ssh_command(int count, char **arguments)
+{
+    cleanup_error struct error err = ERROR_INIT;
+
+    if (count == 0 || arguments[0][0] == '-')
+        return usage(stderr);
+    (void)!concluded(device_ssh(arguments[0], arguments + 1, &err), &err);
+    return EXIT_SSH;
 }
 
 static int down_command(int count, char **arguments)
@@ -88,8 +102,8 @@ static const struct {
     const char *name;
     int (*run)(int count, char **arguments);
 } commands[] = {
-    {"doctor", doctor_command}, {"ps", ps_command},     {"down", down_command},
-    {"report", report_command}, {"reap", reap_command},
+    {"doctor", doctor_command}, {"ps", ps_command},         {"ssh", ssh_command},
+    {"down", down_command},     {"report", report_command}, {"reap", reap_command},
 };
 
 int main(int argc, char **argv)

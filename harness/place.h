@@ -10,6 +10,7 @@
 
 #define RUN_ID_PREFIX   "fleet-e2e-"
 #define RUN_ID_SIZE     (sizeof(RUN_ID_PREFIX) + 8) /* with the terminator */
+#define DOMAIN_PREFIX   RUN_ID_PREFIX "vm-"         /* of every virtual machine */
 #define RUN_KEEP        "FLEET_E2E_KEEP"
 #define RUN_MARK        "FLEET_E2E_MARK"
 #define RUN_FINISHED    "finished"    /* its owner has undone everything: the reaper may go */

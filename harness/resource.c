@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/place.h"
+#include "harness/resource_vm.h"
 
 /* Control groups are made by us under this name only; anything else there belongs to somebody else. */
 #define CGROUP_PREFIX RUN_ID_PREFIX
@@ -129,6 +130,14 @@ static const struct resource_type types[] = {
     [RESOURCE_DIRECTORY] = {"directory", removable_check, directory_undo, directory_describe},
     [RESOURCE_PODMAN_STORAGE] = {"podman-storage", removable_check, directory_undo, storage_describe},
     [RESOURCE_CGROUP] = {"cgroup", cgroup_check, cgroup_undo, cgroup_describe},
+    [RESOURCE_DOMAIN] = {"domain", domain_check, domain_undo, domain_describe},
+    [RESOURCE_LIBVIRT_NETWORK] = {"libvirt-network", libvirt_network_check, libvirt_network_undo,
+                                  libvirt_network_describe},
+    [RESOURCE_VOLUME] = {"volume", removable_check, volume_undo, volume_describe},
+    [RESOURCE_SAVED_STATE] = {"saved-state", removable_check, volume_undo, volume_describe},
+    [RESOURCE_NETWORK_NAMESPACE] = {"network-namespace", network_namespace_check, network_namespace_undo,
+                                    network_namespace_describe},
+    [RESOURCE_REGISTRY] = {"registry", process_check, process_undo, process_describe},
 };
 
 const struct resource_type *resource_type(enum resource_kind kind)

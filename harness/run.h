@@ -38,13 +38,19 @@ const char *runs_directory(void);
 
 /**
  * Kinds of resources. Each kind is a row of one table (harness/resource.c): how to undo it (idempotent), how a person
- * inspects and removes it. Later kinds (namespace, domain, volume, network, image lease) are further rows.
+ * inspects and removes it. Undone newest first: journal a libvirtd before its domains.
  */
 enum resource_kind {
     RESOURCE_PROCESS,   /**< every process whose environment has FLEET_E2E_MARK=<run>/<name>, and their children's */
     RESOURCE_DIRECTORY, /**< an absolute path, removed with all below it */
-    RESOURCE_PODMAN_STORAGE, /**< a podman graph root: unmounted and removed; name is the absolute path */
-    RESOURCE_CGROUP,         /**< a control group of that name at the top of every hierarchy, with those below it */
+    RESOURCE_PODMAN_STORAGE,  /**< a podman graph root: unmounted and removed; name is the absolute path */
+    RESOURCE_CGROUP,          /**< a control group of that name at the top of every hierarchy, with those below it */
+    RESOURCE_DOMAIN,          /**< "<connection URI> <domain>": destroyed and undefined; fleet-e2e-vm-… only */
+    RESOURCE_LIBVIRT_NETWORK, /**< "<connection URI> <network>": fleet-e2e-… only, unless libvirtd is the run's own */
+    RESOURCE_VOLUME,          /**< a file, where a directory could be; name is the absolute path */
+    RESOURCE_SAVED_STATE,     /**< the same: a guest's saved RAM */
+    RESOURCE_NETWORK_NAMESPACE, /**< /run/netns/<name>; fleet-e2e-… only. Processes in it are others' matter */
+    RESOURCE_REGISTRY,          /**< a docker-registry: like RESOURCE_PROCESS */
 };
 
 /** Journal a resource; durable (written and flushed to the kernel, so that it survives our SIGKILL) on return. */
@@ -70,7 +76,7 @@ DEFINE_CLEANUP(struct run *, run_release)
 MUST_CHECK int runs_prune(int *undone, struct error *err);
 /** Remove a run, kept or not, by id (NULL: every one whose owner is dead, kept ones included). */
 MUST_CHECK int runs_down(const char *id, struct error *err);
-/** Print a table of runs: id, label, age, owner alive, reaper alive, kept, resources. */
+/** Print a table of runs: id, label, age, owner alive, reaper alive, kept, resources; below each, its devices. */
 MUST_CHECK int runs_print(struct error *err);
 
 /** The reaper's own main: `fleet-e2e reap DIRECTORY OWNER_PID READY_FD`. Returns an exit code. */

@@ -8,6 +8,7 @@
 
 #include "base/deadline.h"
 #include "base/file.h"
+#include "harness/device_record.h"
 #include "harness/place.h"
 #include "harness/undo.h"
 
@@ -154,6 +155,20 @@ int runs_down(const char *id, struct error *err)
     return error_is_set(err) ? -1 : 0;
 }
 
+static int print_devices(const char *directory, struct error *err)
+{
+    cleanup_device_record_list struct device_record_list devices = {0};
+
+    if (device_records_of_run(directory, &devices, err) < 0)
+        return -1;
+    for (size_t i = 0; i < devices.count; i++) {
+        const struct device_record *device = &devices.items[i];
+        printf("  device %-32s  %-32s  %-15s  %s\n", device->device, device->domain ? device->domain : "-",
+               device->address, device->architecture ? device->architecture : "");
+    }
+    return 0;
+}
+
 static int print_run(const char *id, struct error *err)
 {
     cleanup_free char *directory = directory_of(id);
@@ -170,7 +185,7 @@ static int print_run(const char *id, struct error *err)
            process_identity_alive(&journal.owner) ? "alive" : "gone",
            process_identity_alive(&journal.reaper) ? "alive" : "gone", journal.keep ? "yes" : "no", resources,
            file_exists(note) ? "  undo failed" : "");
-    return 0;
+    return print_devices(directory, err);
 }
 
 int runs_print(struct error *err)

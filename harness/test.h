@@ -51,7 +51,7 @@ struct test_definition {
     const char *name;
     test_body body;
     const char *gate; /**< "host", "pod", "vm", or NULL: always on */
-    enum capability needs[8];
+    enum capability needs[CAPABILITY_COUNT];
     int needs_count;
 };
 

@@ -207,6 +207,100 @@ FLEET_TEST(capability, sshd_comes_with_sudo)
     return 0;
 }
 
+/* virtual machines */
+
+static int add_file(const char *directory, const char *name, mode_t mode, struct error *err)
+{
+    cleanup_free char *path = text_format("%s/%s", directory, name);
+
+    if (directory_create(directory, 0755, err) < 0)
+        return -1;
+    return file_write_atomic(path, "", 0, mode, err);
+}
+
+FLEET_TEST(capability, guest_image_is_whole_and_stays_the_same)
+{
+    static const char *const parts[] = {"disk.img", "kernel", "initrd"};
+    cleanup_vm_image struct vm_image image = {0};
+
+    TRY(use_fresh_cache(test, err));
+    cleanup_free char *built = text_format("%s/vm/aarch64/golden-1", cache_directory());
+    cleanup_free char *link = text_format("%s/vm/aarch64/golden", cache_directory());
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        CHECK(vm_image_find("aarch64", "golden", &image, err) < 0, "found without its %s", parts[i]);
+        CHECK(error_is(err, &general_error_domain, GENERAL_UNSUPPORTED) &&
+                  strstr(err->detail, "run images/vm/build aarch64 golden"),
+              "%s", err->detail);
+        error_clear(err);
+        TRY(add_file(built, parts[i], 0644, err));
+        CHECK(i > 0 || symlink("golden-1", link) == 0, "symlink: %m");
+    }
+    TRY(vm_image_find("aarch64", "golden", &image, err));
+    CHECK(text_ends_with(image.kernel, "/golden-1/kernel"), "not where the link points to: %s", image.kernel);
+    CHECK_FAILS(vm_image_find("x86_64", "golden", &image, err), general_error_domain, GENERAL_UNSUPPORTED);
+    return 0;
+}
+
+FLEET_TEST(capability, agent_and_images_of_guests_are_found_in_the_cache)
+{
+    cleanup_free char *agent = NULL;
+    cleanup_free char *storage = NULL;
+
+    TRY(use_fresh_cache(test, err));
+    cleanup_free char *agents = text_format("%s/agents/x86_64", cache_directory());
+    cleanup_free char *pushed = text_format("%s/registry/docker/registry/v2/repositories", cache_directory());
+    CHECK_FAILS(vm_agent_find("x86_64", &agent, err), general_error_domain, GENERAL_UNSUPPORTED);
+    CHECK_FAILS(vm_workloads_find(&storage, err), general_error_domain, GENERAL_UNSUPPORTED);
+    TRY(add_file(agents, "harmony-fleet-agent", 0755, err));
+    TRY(directory_create(pushed, 0755, err));
+    TRY(vm_agent_find("x86_64", &agent, err));
+    TRY(vm_workloads_find(&storage, err));
+    CHECK(text_ends_with(agent, "/agents/x86_64/harmony-fleet-agent"), "%s", agent);
+    CHECK(text_ends_with(storage, "/registry"), "%s", storage);
+    return 0;
+}
+
+/* The image that is asked for is the one that the guests are made from. */
+FLEET_TEST(capability, guests_follow_their_variables)
+{
+    static const struct {
+        const char *architecture, *base, *remedy;
+    } cases[] = {{"aarch64", "image", "run images/vm/build aarch64 golden"},
+                 {"x86_64", "stock", "run images/vm/build x86_64 stock"},
+                 {"mips", "stock", "set FLEET_E2E_VM_ARCH to one of them, or unset it"}};
+
+    TRY(use_fresh_cache(test, err));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct capability_report report = {0};
+        setenv("FLEET_E2E_VM_ARCH", cases[i].architecture, 1);
+        setenv("FLEET_E2E_VM_BASE", cases[i].base, 1);
+        probe_vm_image(&report); /* capability_probe remembers its first answer */
+        cleanup_free char *remedy = text_copy(report.remedy);
+        capability_report_clear(&report);
+        CHECK(text_equal(remedy, cases[i].remedy), "remedy: %s", remedy);
+    }
+    return 0;
+}
+
+FLEET_TEST(capability, programs_of_guests_are_found_or_named)
+{
+    cleanup_libvirt_programs struct libvirt_programs libvirt = {0};
+    cleanup_qemu_programs struct qemu_programs qemu = {0};
+    cleanup_free char *ssh = NULL;
+
+    TRY(use_fresh_cache(test, err));
+    TRY(add_program(test, "qemu-system-aarch64", "#!/bin/sh\n", err));
+    TRY(add_program(test, "qemu-img", "#!/bin/sh\n", err));
+    TRY(qemu_find("aarch64", &qemu, err));
+    CHECK(text_ends_with(qemu.system, "/bin/qemu-system-aarch64"), "%s", qemu.system);
+    CHECK_FAILS(qemu_find("vax", &qemu, err), general_error_domain, GENERAL_UNSUPPORTED);
+    setenv("PATH", "/nowhere", 1);
+    CHECK_FAILS(ssh_program_find(&ssh, err), general_error_domain, GENERAL_UNSUPPORTED);
+    if (access("/usr/sbin/libvirtd", X_OK) < 0)
+        CHECK_FAILS(libvirt_find(&libvirt, err), general_error_domain, GENERAL_UNSUPPORTED);
+    return 0;
+}
+
 FLEET_TEST(capability, remembered_answers_hold_as_long_as_their_key)
 {
     TRY(use_fresh_cache(test, err));

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "harness/device_record.h"
 #include "harness/place.h"
 #include "harness/program.h"
 #include "harness/test.h"
@@ -62,6 +63,27 @@ FLEET_TEST(fleet_e2e_main, lists_and_removes_runs)
     TRY(expect(test, (const char *const[]){"down", "fleet-e2e-0badcafe", NULL}, 0, "", err));
     CHECK(!file_exists(left), "it is still there");
     return 0;
+}
+
+FLEET_TEST(fleet_e2e_main, lists_devices_it_can_log_in_to)
+{
+    cleanup_free char *left = text_format("%s/runs/fleet-e2e-0badcafe", test->artefacts);
+    cleanup_device_record struct device_record record = {
+        .device = text_copy("vm-00"),
+        .domain = text_copy("fleet-e2e-vm-0badcafe-0"),
+        .address = text_copy("192.168.122.10"),
+        .user = text_copy("fleet-admin"),
+        .private_key = text_copy("/key"),
+        .host_key = text_copy("ssh-ed25519 AAAA"),
+    };
+
+    TRY(expect(test, (const char *const[]){"ssh", NULL}, 2, "usage: fleet-e2e", err));
+    TRY(expect(test, (const char *const[]){"ssh", "-v", NULL}, 2, "usage: fleet-e2e", err));
+    TRY(expect(test, (const char *const[]){"ssh", "vm-00", NULL}, 255, "no run in ", err));
+    TRY(device_record_write(left, &record, err));
+    TRY(expect(test, (const char *const[]){"ps", NULL}, 0, "fleet-e2e-vm-0badcafe-0", err));
+    TRY(expect(test, (const char *const[]){"ssh", "vm-01", NULL}, 255, "there are: vm-00", err));
+    return expect(test, (const char *const[]){"down", NULL}, 0, "", err);
 }
 
 FLEET_TEST(fleet_e2e_main, reports_what_was_recorded)

@@ -104,6 +104,7 @@ static int check_gap(const char *gate, const char *expected, struct error *err)
 
 FLEET_TEST(harness_test, gates_open_by_their_variable)
 {
+    unsetenv("FLEET_E2E_REQUIRE");
     unsetenv("HARMONY_FLEET_E2E");
     setenv("HARMONY_FLEET_VM_E2E", "0", 1);
     TRY(check_gap(NULL, NULL, err));
@@ -116,6 +117,16 @@ FLEET_TEST(harness_test, gates_open_by_their_variable)
     TRY(check_gap("pod", NULL, err));
     TRY(check_gap("vm", NULL, err));
     return 0;
+}
+
+/* What is required is not skipped because nobody opened its gate as well. */
+FLEET_TEST(harness_test, gates_open_to_who_requires_them)
+{
+    unsetenv("HARMONY_FLEET_E2E");
+    unsetenv("HARMONY_FLEET_VM_E2E");
+    setenv("FLEET_E2E_REQUIRE", "host,vm", 1);
+    TRY(check_gap("vm", NULL, err));
+    return check_gap("pod", "gate pod: it is closed — set HARMONY_FLEET_E2E=1", err);
 }
 
 FLEET_TEST(harness_test, names_what_is_required)
