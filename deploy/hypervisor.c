@@ -118,7 +118,7 @@ int hypervisor_find_domain(const struct hypervisor *hypervisor, const char *name
 int hypervisor_remove_domain(const struct hypervisor *hypervisor, const char *name, bool *changed, struct error *err)
 {
     static const unsigned int with_all_of_it =
-        VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
+        VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
     CLEANUP(domain_release) virDomainPtr domain = NULL;
 
     if (hypervisor_find_domain(hypervisor, name, &domain, err) < 0)

@@ -38,17 +38,17 @@ FLEET_TEST(hypervisor, removes_a_domain_once)
 
 FLEET_TEST(hypervisor, has_a_network_running)
 {
-    static const char definition[] = "<network><name>mine</name><bridge name='br-mine'/>"
-                                     "<ip address='10.9.8.1' netmask='255.255.255.0'/></network>";
+    static const char network_definition[] = "<network><name>mine</name><bridge name='br-mine'/>"
+                                             "<ip address='10.9.8.1' netmask='255.255.255.0'/></network>";
     CLEANUP(hypervisor_free) struct hypervisor *hypervisor = NULL;
     cleanup_free char *gateway = NULL;
     bool changed = false;
 
     TRY(hypervisor_open(&options, &hypervisor, err));
-    TRY(hypervisor_ensure_network(hypervisor, "mine", definition, &changed, err));
+    TRY(hypervisor_ensure_network(hypervisor, "mine", network_definition, &changed, err));
     CHECK(changed, "nothing was made");
     changed = false;
-    TRY(hypervisor_ensure_network(hypervisor, "mine", definition, &changed, err));
+    TRY(hypervisor_ensure_network(hypervisor, "mine", network_definition, &changed, err));
     CHECK(!changed, "made twice");
     TRY(hypervisor_gateway(hypervisor, "mine", &gateway, err));
     CHECK(text_equal(gateway, "10.9.8.1"), "the gateway is %s", gateway);

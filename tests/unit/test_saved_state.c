@@ -13,7 +13,7 @@ struct header {
     char magic[16];
     uint32_t version, data_size, was_running, compression, cookie_offset, unused[14];
 };
-static const char definition[] = "<domain><name>old</name></domain>";
+static const char old_definition[] = "<domain><name>old</name></domain>";
 static const char notes[] = "<cookie/>";
 static const char stream[] = "QEVM the guest's memory";
 
@@ -22,7 +22,7 @@ static int make(const char *path, const struct header *header, struct error *err
     cleanup_text_buffer struct text_buffer file = {0};
 
     text_buffer_append(&file, (const char *)header, sizeof(*header));
-    text_buffer_append(&file, definition, sizeof(definition));
+    text_buffer_append(&file, old_definition, sizeof(old_definition));
     text_buffer_append(&file, notes, sizeof(notes));
     text_buffer_append(&file, "\0\0\0", 3);
     text_buffer_append(&file, stream, sizeof(stream));
@@ -32,9 +32,9 @@ static int make(const char *path, const struct header *header, struct error *err
 static struct header usable(void)
 {
     struct header header = {.version = 2,
-                            .data_size = sizeof(definition) + sizeof(notes) + 3,
+                            .data_size = sizeof(old_definition) + sizeof(notes) + 3,
                             .was_running = 1,
-                            .cookie_offset = sizeof(definition)};
+                            .cookie_offset = sizeof(old_definition)};
 
     memcpy(header.magic, "LibvirtQemudSave", sizeof(header.magic));
     return header;
@@ -72,25 +72,25 @@ FLEET_TEST(saved_state, what_is_none_is_refused)
     TRY(test_run(test, &run, err));
     cleanup_free char *from = text_format("%s/from", run_directory(run));
     cleanup_free char *to = text_format("%s/to", run_directory(run));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), system_error_domain, ENOENT);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), system_error_domain, ENOENT);
     header = usable();
     header.magic[12] = 'P'; /* "LibvirtQemudPart": broken off */
     TRY(make(from, &header, err));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), general_error_domain, GENERAL_INVALID);
     header = usable();
     header.version = 3;
     TRY(make(from, &header, err));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), general_error_domain, GENERAL_INVALID);
     header = usable();
     header.compression = 1;
     TRY(make(from, &header, err));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), general_error_domain, GENERAL_INVALID);
     header = usable();
     header.cookie_offset = header.data_size + 1;
     TRY(make(from, &header, err));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), general_error_domain, GENERAL_INVALID);
     TRY(file_write_atomic(from, "LibvirtQemudSave", 16, 0600, err));
-    CHECK_FAILS(saved_state_copy(from, to, definition, err), general_error_domain, GENERAL_INVALID);
+    CHECK_FAILS(saved_state_copy(from, to, old_definition, err), general_error_domain, GENERAL_INVALID);
     CHECK(!file_exists(to), "something was copied");
     return 0;
 }
