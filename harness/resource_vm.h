@@ -10,11 +10,13 @@
 
 #include "harness/resource.h"
 
+/** A virtual machine: of any hypervisor, its name begins with fleet-e2e-vm-. See struct resource_type for all of these. */
 int domain_check(const struct run_place *place, const char *name, struct error *err);
 int domain_undo(const struct run_place *place, const char *name, struct deadline deadline, struct error *err);
 void domain_describe(const struct run_place *place, const char *name, struct text_buffer *inspect,
                      struct text_buffer *remove);
 
+/** A virtual network: its name begins with fleet-e2e-, or its hypervisor's socket is below the run's directory. */
 int libvirt_network_check(const struct run_place *place, const char *name, struct error *err);
 int libvirt_network_undo(const struct run_place *place, const char *name, struct deadline deadline, struct error *err);
 void libvirt_network_describe(const struct run_place *place, const char *name, struct text_buffer *inspect,
@@ -25,6 +27,7 @@ int volume_undo(const struct run_place *place, const char *name, struct deadline
 void volume_describe(const struct run_place *place, const char *name, struct text_buffer *inspect,
                      struct text_buffer *remove);
 
+/** A name in /run/netns that begins with fleet-e2e-. */
 int network_namespace_check(const struct run_place *place, const char *name, struct error *err);
 int network_namespace_undo(const struct run_place *place, const char *name, struct deadline deadline,
                            struct error *err);
