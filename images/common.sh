@@ -3,6 +3,7 @@
 # own podman is not touched: everything of this one is in a directory WORK.
 
 # What determines the images, apart from busybox.
+# shellcheck disable=SC2034 # for those who read this file
 image_recipes='Containerfile common.sh hello-web'
 
 # Nothing of this podman is outside WORK: no lock in /dev/shm, no state in /run.

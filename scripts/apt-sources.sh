@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's packages of another release or architecture, from the mirrors this machine's own apt configuration names, by
 # an apt with directories of its own: this machine's apt and dpkg stay as they are. Read by scripts that have read
-# setup-common.sh, from the top of the tree. Functions that use
-# variables are subshells, so that those of the reader stay as they are.
+# setup-common.sh, from the top of the tree. Functions that use variables are subshells, so that those of the reader stay as
+# they are.
 
 # The release of Debian that devices run, whatever this machine runs.
 # shellcheck disable=SC2034 # for those who read this file

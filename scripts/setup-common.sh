@@ -61,6 +61,7 @@ unpack_packages() (
 # keep_newest DIRECTORY PREFIX COUNT: of the directories in DIRECTORY whose names are PREFIX and a hash, remove all but
 # those last touched.
 keep_newest() (
+    # shellcheck disable=SC2010 # names that match are plain
     ls -t "$1" | grep -E -x -e "$2[0-9a-f]{16}" | tail -n "+$(($3 + 1))" | while read -r name; do
         rm -rf "${1:?}/$name"
     done
