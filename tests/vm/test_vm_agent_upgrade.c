@@ -33,14 +33,19 @@ static int make_other_build(const char *program, const char *directory, char **p
 }
 
 /** Put the original agent back, however the body ends. */
-static void put_back_at_exit(struct vm_device *const *device)
+struct upgraded_agent {
+    struct vm_device *device; /**< NULL: it is done */
+};
+
+static void upgraded_agent_at_exit(const struct upgraded_agent *upgraded_agent)
 {
     cleanup_error struct error err = ERROR_INIT;
     bool changed;
 
-    if (*device && vm_device_setup(*device, NULL, &changed, &err) < 0)
+    if (upgraded_agent->device && vm_device_setup(upgraded_agent->device, NULL, &changed, &err) < 0)
         fprintf(stderr, "the original agent cannot be put back: %s\n", error_root_detail(&err));
 }
+#define cleanup_upgraded_agent __attribute__((cleanup(upgraded_agent_at_exit)))
 
 static int expect_running_size(struct vm_device *device, size_t size, struct error *err)
 {
@@ -69,7 +74,7 @@ FLEET_TEST(vm_agent_upgrade, containers_are_not_touched, .gate = "vm", VM_NEEDS)
     TRY(test_run(test, &run, err));
     TRY(make_other_build(vm_device_agent_program(scenario.device), run_directory(run), &other, &size, err));
 
-    __attribute__((cleanup(put_back_at_exit))) struct vm_device *upgraded = scenario.device;
+    cleanup_upgraded_agent struct upgraded_agent upgraded = {scenario.device};
     struct phase *upgrade = phase_begin(test->timeline, "upgrade the agent");
     TRY(vm_device_setup(scenario.device, other, &changed, err)); /* answers a ping, says its smoke check */
     phase_end(upgrade, NULL);
@@ -83,7 +88,7 @@ FLEET_TEST(vm_agent_upgrade, containers_are_not_touched, .gate = "vm", VM_NEEDS)
     CHECK(!changed, "setting up with the same agent again changed something");
 
     TRY(vm_device_setup(scenario.device, NULL, &changed, err));
-    upgraded = NULL;
+    upgraded.device = NULL;
     CHECK(changed, "putting the original agent back changed nothing");
     TRY(expect_running_size(scenario.device, size - sizeof("another build"), err));
     TRY(vm_scenario_expect_container(&scenario, id, err));

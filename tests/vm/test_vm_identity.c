@@ -102,7 +102,7 @@ static int expect_journal(struct vm_device *device, struct error *err)
     TRY(vm_device_line(device, command, &found, err));
     CHECK(text_equal(found, "1"), "it is %s times in the journal", found);
     TRY(vm_device_line(device, "journalctl --header | grep -c \"Machine ID: $(cat /etc/machine-id)\"", &own, err));
-    CHECK(atoi(own) > 0, "no journal has the machine's id");
+    CHECK(strtol(own, NULL, 10) > 0, "no journal has the machine's id");
     return 0;
 }
 
@@ -195,8 +195,8 @@ static int provision_with_more_memory(struct vm_scenario *scenario, const struct
             {
                 .architecture = machine->architecture,
                 .accelerator = text_equal(machine->type, VM_KVM) ? VM_KVM : VM_TCG,
-                .memory_mib = atoi(machine->memory) / 1024 + more,
-                .processors = atoi(machine->processors),
+                .memory_mib = (int)(strtol(machine->memory, NULL, 10) / 1024) + more,
+                .processors = (int)strtol(machine->processors, NULL, 10),
                 .kernel = machine->kernel,
                 .initrd = machine->initrd,
             },

@@ -10,13 +10,19 @@
 #define PING_MS      2000
 
 /** Plug the cable in again, however the body ends. */
-static void plug_in_at_exit(struct vm_device *const *device)
+struct unplugged_device {
+    struct vm_device *device; /**< NULL: it is done */
+};
+
+static void unplugged_device_at_exit(const struct unplugged_device *unplugged_device)
 {
     cleanup_error struct error err = ERROR_INIT;
 
-    if (*device && (vm_device_set_link(*device, true, &err) < 0 || vm_device_reconnect(*device, &err) < 0))
+    if (unplugged_device->device && (vm_device_set_link(unplugged_device->device, true, &err) < 0 ||
+                                     vm_device_reconnect(unplugged_device->device, &err) < 0))
         fprintf(stderr, "the device cannot be reached again: %s\n", error_root_detail(&err));
 }
+#define cleanup_unplugged_device __attribute__((cleanup(unplugged_device_at_exit)))
 
 /** What may not change while the device cannot be reached. */
 struct partition {
@@ -84,12 +90,12 @@ FLEET_TEST(vm_partition, what_was_put_meanwhile_is_applied, .gate = "vm", VM_NEE
 
     TRY(vm_scenario_with_web(test, &scenario, &id, err));
     TRY(vm_agent_property(scenario.device, "InvocationID", &agent, err));
-    __attribute__((cleanup(plug_in_at_exit))) struct vm_device *unplugged = scenario.device;
+    cleanup_unplugged_device struct unplugged_device unplugged = {scenario.device};
     TRY(be_unplugged(&scenario, &revision, err));
 
     TRY(vm_device_set_link(scenario.device, true, err));
     TRY(vm_device_reconnect(scenario.device, err));
-    unplugged = NULL;
+    unplugged.device = NULL;
     TRY(wait_for_phase(vm_scenario_admin(&scenario), vm_device_id(scenario.device), scenario.deployment, PHASE_RUNNING,
                        revision, deadline_in_ms(VM_STEP_MS), NULL, err));
     TRY(vm_scenario_container(&scenario, &list, err));

@@ -26,13 +26,19 @@ FLEET_TEST(vm_ping, is_answered, .gate = "vm", VM_NEEDS)
 }
 
 /** Start the agent again, however the body ends. */
-static void start_agent_at_exit(struct vm_device *const *device)
+struct stopped_agent {
+    struct vm_device *device; /**< NULL: it is done */
+};
+
+static void stopped_agent_at_exit(const struct stopped_agent *stopped_agent)
 {
     cleanup_error struct error err = ERROR_INIT;
 
-    if (*device && vm_device_shell(*device, "systemctl start " AGENT_SERVICE, NULL, &err) < 0)
+    if (stopped_agent->device &&
+        vm_device_shell(stopped_agent->device, "systemctl start " AGENT_SERVICE, NULL, &err) < 0)
         fprintf(stderr, "the agent cannot be started again: %s\n", error_root_detail(&err));
 }
+#define cleanup_stopped_agent __attribute__((cleanup(stopped_agent_at_exit)))
 
 FLEET_TEST(vm_ping, stopped_agent_is_offline, .gate = "vm", VM_NEEDS)
 {
@@ -41,7 +47,7 @@ FLEET_TEST(vm_ping, stopped_agent_is_offline, .gate = "vm", VM_NEEDS)
 
     TRY(vm_scenario_new(test, &scenario, err));
     struct fleet_commands_client *commands = host_stack_commands(vm_stack_infra(scenario.stack));
-    __attribute__((cleanup(start_agent_at_exit))) struct vm_device *stopped = scenario.device;
+    cleanup_stopped_agent struct stopped_agent stopped = {scenario.device};
     TRY(vm_device_shell(scenario.device, "systemctl stop " AGENT_SERVICE, NULL, err));
     int64_t asked_ms = clock_monotonic_ms();
     CHECK_FAILS(fleet_ping(commands, vm_device_id(scenario.device), deadline_in_ms(10000), &reply, err),
@@ -50,7 +56,7 @@ FLEET_TEST(vm_ping, stopped_agent_is_offline, .gate = "vm", VM_NEEDS)
     CHECK(took_ms < OFFLINE_MAX_MS, "it took %" PRId64 " ms", took_ms);
 
     TRY(vm_device_shell(scenario.device, "systemctl start " AGENT_SERVICE, NULL, err));
-    stopped = NULL;
+    stopped.device = NULL;
     TRY(vm_scenario_wait_for_ping(&scenario, NULL, err));
     return vm_scenario_finish(&scenario, err);
 }

@@ -13,13 +13,18 @@ static const char nats_is_reachable[] =
     "timeout 10 bash -c \"exec 3<>/dev/tcp/${url%:*}/${url##*:}\" 2>/dev/null && echo yes || echo \"no: $url\"";
 
 /** Start NATS again, however the body ends. */
-static void start_nats_at_exit(struct vm_stack *const *stack)
+struct stopped_nats {
+    struct vm_stack *stack; /**< NULL: it is done */
+};
+
+static void stopped_nats_at_exit(const struct stopped_nats *stopped_nats)
 {
     cleanup_error struct error err = ERROR_INIT;
 
-    if (*stack && vm_stack_start_nats(*stack, &err) < 0)
+    if (stopped_nats->stack && vm_stack_start_nats(stopped_nats->stack, &err) < 0)
         fprintf(stderr, "NATS cannot be started again: %s\n", error_root_detail(&err));
 }
+#define cleanup_stopped_nats __attribute__((cleanup(stopped_nats_at_exit)))
 
 static int expect_nats_reachable(struct vm_device *device, bool expected, struct error *err)
 {
@@ -118,11 +123,11 @@ FLEET_TEST(vm_reboot_offline, every_workload_is_back, .gate = "vm", VM_NEEDS)
     TRY(vm_scenario_with_web(test, &scenario, &id, err));
     TRY(deploy_sleeper(&scenario, &second, err));
     struct workloads workloads = {&scenario, {scenario.deployment, second}, &list};
-    __attribute__((cleanup(start_nats_at_exit))) struct vm_stack *stopped = scenario.stack;
+    cleanup_stopped_nats struct stopped_nats stopped = {scenario.stack};
     TRY(reboot_without_nats(&workloads, err));
 
     TRY(vm_stack_start_nats(scenario.stack, err));
-    stopped = NULL;
+    stopped.stack = NULL;
     TRY(vm_scenario_wait_for_ping(&scenario, NULL, err));
     TRY(expect_reported(&workloads, err));
     TRY(expect_nats_reachable(scenario.device, true, err));

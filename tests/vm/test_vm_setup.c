@@ -33,7 +33,7 @@ static int count_starts(struct vm_device *device, const char *since, int *ret, s
 
     if (vm_device_line(device, command, &count, err) < 0)
         return -1;
-    *ret = atoi(count);
+    *ret = (int)strtol(count, NULL, 10);
     return 0;
 }
 

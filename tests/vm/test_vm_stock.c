@@ -18,7 +18,7 @@ FLEET_TEST(vm_stock, device_from_stock_image, .gate = "vm", .opt_in = "FLEET_E2E
     TRY(vm_stack_add_device(stack, &stock, &device, err));
     TRY(vm_device_line(device, "grep --count '^Commandline: .*install.* podman' /var/log/apt/history.log || true",
                        &installed, err));
-    CHECK(atoi(installed) > 0, "apt did not install podman on this device");
+    CHECK(strtol(installed, NULL, 10) > 0, "apt did not install podman on this device");
     TRY(vm_device_line(device, "podman --version", &podman, err));
     CHECK(text_starts_with(podman, "podman version "), "podman says: %s", podman);
     TRY(fleet_ping(host_stack_commands(vm_stack_infra(stack)), vm_device_id(device), deadline_in_ms(10000), &reply,
