@@ -113,3 +113,13 @@ int session_end(struct error *err)
         return error_wrap(err, "ending session", session_path());
     return session_path() ? file_remove(session_path(), err) : 0;
 }
+
+int session_begin(struct run **ret, struct error *err)
+{
+    const struct run_options options = {.label = "session", .owner = session_owner()};
+    CLEANUP(cJSON_Delete) cJSON *former = NULL;
+
+    if (session_read(&former, err) < 0 || (former && session_end(err) < 0))
+        return error_wrap(err, "beginning session", NULL);
+    return run_start(&options, ret, err);
+}

@@ -20,6 +20,11 @@
 const char *session_path(void);
 /** The process whose end ends the session: the ctest that (directly or not) started us, else our parent. */
 pid_t session_owner(void);
+/**
+ * Begin a session: end what a former ctest left that was killed between setup and cleanup and whose reaper has not
+ * finished yet, and start the run that ends with this session's owner.
+ */
+MUST_CHECK int session_begin(struct run **ret, struct error *err);
 /** Write the session file atomically (0600): `document` gets the run's directory added. */
 MUST_CHECK int session_write(struct run *run, cJSON *document, struct error *err);
 /** *ret is NULL (and 0 returned) when there is no session or its run is gone. Freed by cJSON_Delete. */

@@ -50,7 +50,8 @@ struct test_definition {
     const char *suite;
     const char *name;
     test_body body;
-    const char *gate; /**< "host", "pod", "vm", or NULL: always on */
+    const char *gate;   /**< "host", "pod", "vm", or NULL: always on */
+    const char *opt_in; /**< an environment variable without which being "1" it is skipped, required or not */
     enum capability needs[CAPABILITY_COUNT];
     int needs_count;
 };

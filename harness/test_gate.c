@@ -64,10 +64,18 @@ static char *missing_capability(enum capability capability)
     return gap;
 }
 
+/* What takes minutes runs only where somebody asked for it by name. */
+static bool is_opted_out(const struct test_definition *definition)
+{
+    return definition->opt_in && !text_equal(getenv(definition->opt_in), "1");
+}
+
 char *test_find_gap(const struct test_definition *definition)
 {
     char *gap = definition->gate ? closed_gate(definition->gate) : NULL;
 
+    if (!gap && is_opted_out(definition))
+        gap = text_format("it takes minutes — set %s=1", definition->opt_in);
     for (int i = 0; !gap && i < definition->needs_count; i++)
         gap = missing_capability(definition->needs[i]);
     return gap;
@@ -75,5 +83,5 @@ char *test_find_gap(const struct test_definition *definition)
 
 bool test_is_required(const struct test_definition *definition)
 {
-    return is_required(definition->gate ? definition->gate : "host");
+    return !is_opted_out(definition) && is_required(definition->gate ? definition->gate : "host");
 }

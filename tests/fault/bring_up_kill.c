@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fault/bring_up_kill.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -10,9 +11,25 @@
 #include "harness/program.h"
 #include "tests/fault/leftovers.h"
 
-#define UP_MS      30000
-#define GONE_MS    10000
 #define RECORD_MAX (1u << 20)
+
+/** How long a stack may take to come up, and to go. */
+static const struct stack_limits {
+    const char *stack;
+    int64_t up_ms;
+    int64_t gone_ms;
+} limits[] = {
+    {"host", 30000, 10000}, {"vm", 400000, 30000}, /* it may have to make the snapshot first */
+};
+
+static const struct stack_limits *limits_of(struct victim_moment moment)
+{
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_SIZE(limits) && !text_equal(limits[i].stack, moment.stack ? moment.stack : "host"))
+        i++;
+    return &limits[i];
+}
 
 static int nothing_is_left(void *context, struct text_buffer *state, struct error *err)
 {
@@ -96,7 +113,7 @@ static int let_it_run(struct process *victim, const char *record, const char *up
     static const struct wait_options options = {.interval_ms = 1};
     struct awaited_phase awaited = {record, moment.phase, up};
     bool must_come = moment.phase || moment.delay_ms < 0;
-    struct deadline deadline = deadline_in_ms(must_come ? UP_MS : moment.delay_ms);
+    struct deadline deadline = deadline_in_ms(must_come ? limits_of(moment)->up_ms : moment.delay_ms);
     cleanup_error struct error missed = ERROR_INIT;
     int exit_code = 0;
 
@@ -113,6 +130,38 @@ static int let_it_run(struct process *victim, const char *record, const char *up
     return -1;
 }
 
+/** The network namespace of a run, held so that its number is nobody else's; -1: it has none. */
+static int hold_network(const char *id)
+{
+    cleanup_free char *path = text_format("/run/netns/%s", id ? id : "");
+
+    return id ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+/** SIGKILL the victim and watch what it had disappear. */
+static int kill_and_watch(struct process *victim, const char *runs, const char *record, struct victim_moment moment,
+                          struct victim_report *ret, struct error *err)
+{
+    static const struct wait_options options = {.interval_ms = 5};
+    cleanup_free char *id = NULL;
+
+    if (find_run(runs, &id, err) < 0)
+        return -1;
+    cleanup_close int network = hold_network(id);
+    if (process_signal(victim, SIGKILL, err) < 0)
+        return -1;
+    int64_t killed_ms = clock_monotonic_ms();
+    ret->phase = phase_of_record(record);
+    if (find_run(runs, &id, err) < 0) /* it may have begun in between */
+        return -1;
+    struct leftovers of_victim = {.runs_directory = runs, .run_id = id, .network_namespace = network};
+    if (wait_until("everything of the killed run to be gone", nothing_is_left, &of_victim, &options,
+                   deadline_in_ms(limits_of(moment)->gone_ms), err) < 0)
+        return error_wrap(err, "killing in phase", ret->phase);
+    ret->reaped_ms = clock_monotonic_ms() - killed_ms;
+    return 0;
+}
+
 int victim_kill(const char *directory, struct victim_moment moment, struct victim_report *ret, struct error *err)
 {
     cleanup_free char *program = NULL;
@@ -121,29 +170,16 @@ int victim_kill(const char *directory, struct victim_moment moment, struct victi
     cleanup_free char *record = text_format("%s/record.json", directory);
     cleanup_free char *up = text_format("%s/up", directory);
     cleanup_free char *log = text_format("%s/victim.log", directory);
-    cleanup_free char *id = NULL;
     CLEANUP(process_free) struct process *victim = NULL;
-    static const struct wait_options options = {.interval_ms = 5};
 
     if (program_find("fleet-bring-up-victim", &program, err) < 0)
         return -1;
-    const char *const argv[] = {program, record, up, NULL};
+    const char *const argv[] = {program, limits_of(moment)->stack, record, up, NULL};
     const char *const added[] = {environment, NULL};
     struct process_options process = {.argv = argv, .environment = added, .log_path = log};
     int64_t started_ms = clock_monotonic_ms();
     if (process_start(&process, &victim, err) < 0 || let_it_run(victim, record, up, moment, err) < 0)
         return -1;
     ret->killed_ms = clock_monotonic_ms() - started_ms;
-    if (find_run(runs, &id, err) < 0 || process_signal(victim, SIGKILL, err) < 0)
-        return -1;
-    int64_t killed_ms = clock_monotonic_ms();
-    ret->phase = phase_of_record(record);
-    if (find_run(runs, &id, err) < 0) /* it may have begun in between */
-        return -1;
-    struct leftovers of_victim = {.runs_directory = runs, .run_id = id};
-    if (wait_until("everything of the killed run to be gone", nothing_is_left, &of_victim, &options,
-                   deadline_in_ms(GONE_MS), err) < 0)
-        return error_wrap(err, "killing in phase", ret->phase);
-    ret->reaped_ms = clock_monotonic_ms() - killed_ms;
-    return 0;
+    return kill_and_watch(victim, runs, record, moment, ret, err);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Killing a host stack's bring-up and watching it vanish.
+ * Killing the bring-up of a stack and watching it vanish.
  */
 
 #include <stdint.h>
@@ -16,15 +16,16 @@ struct victim_report {
     int64_t reaped_ms; /**< SIGKILL → nothing left */
 };
 
-/** When to kill. */
+/** What to kill, and when. */
 struct victim_moment {
+    const char *stack; /**< "host" (NULL too): with podman, an agent and hello-web; "vm": with one device */
     int64_t delay_ms;  /**< after its start; -1: once it is up */
     const char *phase; /**< if set, as soon as this phase is open instead */
 };
 
 /**
- * Start the victim (it brings the host stack up with podman, an agent and hello-web, then waits), SIGKILL it at the
- * moment and wait until nothing of it is left, 10 s at most.
+ * Start the victim (it brings the stack up, then waits), SIGKILL it at the moment and wait until nothing of it is left:
+ * 10 s at most for a host stack, 30 s for a VM stack.
  * @param directory  an existing directory of this call's own
  * Errors: GENERAL_TIMEOUT naming what is left.
  */

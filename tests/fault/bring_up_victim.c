@@ -4,14 +4,16 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "fixtures/vm_stack.h"
 #include "tests/host/scenario.h"
 
 /*
- * fleet-bring-up-victim RECORD UP: bring the host stack up with podman, an agent and hello-web as a test does, write
- * the file UP, and wait to be killed. RECORD gets the phases, so that the killer knows what it interrupted.
+ * fleet-bring-up-victim STACK RECORD UP: bring a stack up as a test does, write the file UP, and wait to be killed. STACK
+ * is "host" (with podman, an agent and hello-web) or "vm" (with one device). RECORD gets the phases, so that the killer
+ * knows what it interrupted.
  */
 
-static int bring_up(struct run *run, struct timeline *timeline, struct error *err)
+static int bring_up_host(struct run *run, struct timeline *timeline, struct error *err)
 {
     static const struct host_stack_options with_podman = {.with_podman = true};
     struct scenario scenario = {0};
@@ -32,6 +34,14 @@ static int bring_up(struct run *run, struct timeline *timeline, struct error *er
     return 0; /* everything stays up: this process is about to be killed */
 }
 
+static int bring_up_vm(struct run *run, struct timeline *timeline, struct error *err)
+{
+    static const struct vm_stack_options one_device = {.devices = 1};
+    static struct vm_stack *stack; /* stays up likewise */
+
+    return vm_stack_new(run, timeline, &one_device, &stack, err);
+}
+
 int main(int argc, char **argv)
 {
     cleanup_error struct error err = ERROR_INIT;
@@ -39,14 +49,16 @@ int main(int argc, char **argv)
     struct timeline *timeline = NULL;
     struct run *run = NULL;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: fleet-bring-up-victim RECORD UP\n");
+    if (argc != 4 || (!text_equal(argv[1], "host") && !text_equal(argv[1], "vm"))) {
+        fprintf(stderr, "usage: fleet-bring-up-victim host|vm RECORD UP\n");
         return 64;
     }
+    int (*bring_up)(struct run *, struct timeline *, struct error *) =
+        text_equal(argv[1], "vm") ? bring_up_vm : bring_up_host;
     log_start("fleet-bring-up-victim");
     nats_library_start();
-    if (timeline_new("fault", "victim", argv[1], &timeline, &err) < 0 || run_start(&options, &run, &err) < 0 ||
-        bring_up(run, timeline, &err) < 0 || file_write_atomic(argv[2], "", 0, 0600, &err) < 0) {
+    if (timeline_new("fault", "victim", argv[2], &timeline, &err) < 0 || run_start(&options, &run, &err) < 0 ||
+        bring_up(run, timeline, &err) < 0 || file_write_atomic(argv[3], "", 0, 0600, &err) < 0) {
         log_failure("the victim could not be brought up", &err);
         return 1;
     }

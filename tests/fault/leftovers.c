@@ -4,11 +4,13 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
 #define RUN_PREFIX    "fleet-e2e-"
 #define CGROUP_ROOT   "/sys/fs/cgroup"
+#define NETNS_ROOT    "/run/netns"
 #define PROC_FILE_MAX (1u << 20)
 
 struct search {
@@ -17,33 +19,45 @@ struct search {
     struct text_buffer *found;
 };
 
-/** True if one of the NUL-separated strings of /proc/PID/environ is `variable`. */
-static bool environment_has(const char *data, size_t size, const char *variable)
+/** The NUL-separated strings of /proc/PID/<name>; none when it has ended. */
+static void read_strings(const char *pid, const char *name, struct text_list *ret)
 {
-    for (const char *item = data; item < data + size; item += strlen(item) + 1) {
-        if (strcmp(item, variable) == 0)
-            return true;
-    }
-    return false;
+    cleanup_free char *path = text_format("/proc/%s/%s", pid, name);
+    cleanup_free char *data = NULL;
+    cleanup_error struct error gone = ERROR_INIT;
+    size_t size = 0;
+
+    if (file_read(path, PROC_FILE_MAX, &data, &size, &gone) < 0)
+        return;
+    for (const char *item = data; item < data + size; item += strlen(item) + 1)
+        text_list_add(ret, item);
+}
+
+static bool is_in_network(const char *pid, int network_namespace)
+{
+    cleanup_free char *path = text_format("/proc/%s/ns/net", pid);
+    struct stat its, ours;
+
+    return network_namespace > 0 && stat(path, &its) == 0 && fstat(network_namespace, &ours) == 0 &&
+           its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
 }
 
 static int look_at_process(void *context, const char *name, struct error *err)
 {
     struct search *search = context;
-    cleanup_free char *path = text_format("/proc/%s/environ", name);
     cleanup_free char *variable = text_format("FLEET_E2E_RUNS=%s", search->where->runs_directory);
-    cleanup_free char *data = NULL;
-    cleanup_error struct error gone = ERROR_INIT;
-    size_t size;
+    cleanup_free char *below = text_format("%s/", search->where->runs_directory);
+    cleanup_text_list struct text_list environment = {0};
+    cleanup_text_list struct text_list arguments = {0};
 
     (void)err;
-    if (!isdigit((unsigned char)name[0]) || file_read(path, PROC_FILE_MAX, &data, &size, &gone) < 0 ||
-        !environment_has(data, size, variable))
+    if (!isdigit((unsigned char)name[0]))
         return 0;
-    cleanup_free char *command_path = text_format("/proc/%s/cmdline", name);
-    cleanup_free char *command = NULL;
-    cleanup_error struct error unreadable = ERROR_INIT;
-    if (file_read(command_path, PROC_FILE_MAX, &command, &size, &unreadable) == 0)
+    read_strings(name, "environ", &environment);
+    read_strings(name, "cmdline", &arguments);
+    cleanup_free char *command = text_list_join(&arguments, " ");
+    if (text_list_contains(&environment, variable) || strstr(command, below) ||
+        is_in_network(name, search->where->network_namespace))
         text_buffer_format(search->found, "process %s %s; ", name, command);
     return 0;
 }
@@ -98,6 +112,14 @@ static int look_at_mounts(struct search *search, struct error *err)
     return 0;
 }
 
+static void look_at_network(struct search *search)
+{
+    cleanup_free char *path = text_format(NETNS_ROOT "/%s", search->where->run_id);
+
+    if (file_exists(path))
+        text_buffer_format(search->found, "network namespace %s; ", path);
+}
+
 int leftovers_find(const struct leftovers *where, struct text_buffer *ret, struct error *err)
 {
     struct search search = {.where = where, .found = ret};
@@ -106,5 +128,8 @@ int leftovers_find(const struct leftovers *where, struct text_buffer *ret, struc
         return -1;
     if (file_exists(where->runs_directory) && directory_each(where->runs_directory, look_at_run, &search, err) < 0)
         return -1;
-    return where->run_id ? directory_each(CGROUP_ROOT, look_at_hierarchy, &search, err) : 0;
+    if (!where->run_id)
+        return 0;
+    look_at_network(&search);
+    return directory_each(CGROUP_ROOT, look_at_hierarchy, &search, err);
 }

@@ -2,20 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tests/host/inspected.h"
 #include "tests/host/scenario.h"
-
-/** What KV reports must be what podman runs. */
-static int expect_same_container(const struct device_state *state, const struct podman_container_list *list,
-                                 const char *image, struct error *err)
-{
-    CHECK(state->container_count == 1, "KV reports %zu containers", state->container_count);
-    CHECK(text_equal(state->containers[0].name, "web"), "KV calls it %s", state->containers[0].name);
-    CHECK(text_equal(state->containers[0].id, list->items[0].id), "KV has id %s, podman %s", state->containers[0].id,
-          list->items[0].id);
-    CHECK(text_equal(list->items[0].image, image), "podman runs %s", list->items[0].image);
-    CHECK(state->error == NULL, "Running with error %s", state->error);
-    return 0;
-}
 
 FLEET_TEST(host_deploy_lifecycle, deploy_upgrade_delete, .gate = "host", NEEDS_ALL)
 {
@@ -30,7 +18,7 @@ FLEET_TEST(host_deploy_lifecycle, deploy_upgrade_delete, .gate = "host", NEEDS_A
     CLEANUP(score_free) struct score *score_v1 = scenario_hello_web(IMAGE_HELLO_WEB_V1, scenario.port);
     TRY(scenario_deploy(&scenario, score_v1, &first, err));
     TRY(scenario_container(&scenario, &v1, err));
-    TRY(expect_same_container(first, &v1, IMAGE_HELLO_WEB_V1, err));
+    TRY(expect_reported_container(first, &v1, IMAGE_HELLO_WEB_V1, err));
     TRY(scenario_expect_body(&scenario, "/version", "v1", err));
     phase_end(deploy, NULL);
 
@@ -38,7 +26,7 @@ FLEET_TEST(host_deploy_lifecycle, deploy_upgrade_delete, .gate = "host", NEEDS_A
     CLEANUP(score_free) struct score *score_v2 = scenario_hello_web(IMAGE_HELLO_WEB_V2, scenario.port);
     TRY(scenario_deploy(&scenario, score_v2, &second, err));
     TRY(scenario_container(&scenario, &v2, err));
-    TRY(expect_same_container(second, &v2, IMAGE_HELLO_WEB_V2, err));
+    TRY(expect_reported_container(second, &v2, IMAGE_HELLO_WEB_V2, err));
     CHECK(!text_equal(v1.items[0].id, v2.items[0].id), "the container was not replaced");
     CHECK(second->revision > first->revision, "revision %" PRIu64 " after %" PRIu64, second->revision, first->revision);
     TRY(scenario_expect_body(&scenario, "/version", "v2", err));
@@ -48,51 +36,6 @@ FLEET_TEST(host_deploy_lifecycle, deploy_upgrade_delete, .gate = "host", NEEDS_A
     TRY(scenario_remove(&scenario, err));
     phase_end(delete, NULL);
     return scenario_finish(&scenario, err);
-}
-
-/** One member of `podman inspect`'s Config.Env. */
-static bool has_variable(const cJSON *inspected, const char *variable)
-{
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(inspected, "Config");
-    const cJSON *item;
-
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(config, "Env")) {
-        if (text_equal(cJSON_GetStringValue(item), variable))
-            return true;
-    }
-    return false;
-}
-
-/** The mount at `destination`, or NULL. */
-static const cJSON *find_mount(const cJSON *inspected, const char *destination)
-{
-    const cJSON *item;
-
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(inspected, "Mounts")) {
-        if (text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "Destination")), destination))
-            return item;
-    }
-    return NULL;
-}
-
-static int expect_state_in_podman(struct scenario *scenario, const char *id, const char *directory, const char *volume,
-                                  struct error *err)
-{
-    CLEANUP(cJSON_Delete) cJSON *inspected = NULL;
-
-    TRY(podman_host_inspect(host_stack_podman(scenario->stack), id, &inspected, err));
-    CHECK(has_variable(inspected, "GREETING=hello = \"fleet\""), "GREETING did not arrive");
-    CHECK(has_variable(inspected, "REGION=eu"), "REGION did not arrive");
-    const cJSON *data = find_mount(inspected, "/data");
-    CHECK(data != NULL, "nothing is mounted at /data");
-    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "Source")), directory),
-          "/data is not the directory");
-    CHECK(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(data, "RW")), "/data is writable");
-    const cJSON *cache = find_mount(inspected, "/cache");
-    CHECK(cache != NULL, "nothing is mounted at /cache");
-    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cache, "Name")), volume),
-          "/cache is not the volume");
-    return 0;
 }
 
 struct passes {
@@ -127,6 +70,7 @@ FLEET_TEST(host_deploy_lifecycle, container_id_is_stable_over_five_reconciles, .
     cleanup_scenario struct scenario scenario = {0};
     cleanup_container_list struct podman_container_list before = {0};
     cleanup_container_list struct podman_container_list after = {0};
+    CLEANUP(cJSON_Delete) cJSON *inspected = NULL;
     CLEANUP(podman_recorder_free) struct podman_recorder *recorder = NULL;
     cleanup_text_list struct text_list events = {0};
     static const struct wait_options options = {.interval_ms = 50};
@@ -139,7 +83,8 @@ FLEET_TEST(host_deploy_lifecycle, container_id_is_stable_over_five_reconciles, .
     struct score *score = scenario_hello_web_with_state(IMAGE_HELLO_WEB_V1, scenario.port, directory, volume);
     TRY(scenario_deploy(&scenario, score, NULL, err));
     TRY(scenario_container(&scenario, &before, err));
-    TRY(expect_state_in_podman(&scenario, before.items[0].id, directory, volume, err));
+    TRY(podman_host_inspect(podman, before.items[0].id, &inspected, err));
+    TRY(expect_inspected_state(inspected, directory, volume, err));
 
     TRY(podman_recorder_start(podman, &recorder, err));
     struct passes passes = {host_stack_admin(scenario.stack), host_agent_device(scenario.agent), 0, 0};

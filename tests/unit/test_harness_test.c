@@ -129,6 +129,23 @@ FLEET_TEST(harness_test, gates_open_to_who_requires_them)
     return check_gap("pod", "gate pod: it is closed — set HARMONY_FLEET_E2E=1", err);
 }
 
+/* What takes minutes is skipped, by name, unless it was asked for itself: requiring its gate is not enough. */
+FLEET_TEST(harness_test, opt_in_is_more_than_a_gate)
+{
+    const struct test_definition definition = {.suite = "suite", .name = "name", .gate = "vm", .opt_in = "OPT_IN"};
+
+    setenv("FLEET_E2E_REQUIRE", "vm", 1);
+    unsetenv("OPT_IN");
+    cleanup_free char *gap = test_find_gap(&definition);
+    CHECK(text_equal(gap, "it takes minutes — set OPT_IN=1"), "the gap is %s", gap);
+    CHECK(!test_is_required(&definition), "required though nobody asked for it");
+    setenv("OPT_IN", "1", 1);
+    cleanup_free char *no_gap = test_find_gap(&definition);
+    CHECK(no_gap == NULL, "the gap is %s", no_gap);
+    CHECK(test_is_required(&definition), "not required though it was asked for");
+    return 0;
+}
+
 FLEET_TEST(harness_test, names_what_is_required)
 {
     const struct test_definition pod = {.suite = "suite", .name = "name", .gate = "pod"};

@@ -46,6 +46,23 @@ FLEET_TEST(session, is_written_read_and_ended)
     return session_end(err); /* twice is fine */
 }
 
+/* A ctest was killed between setup and cleanup, and its run is still there when the next one begins. */
+FLEET_TEST(session, begins_by_ending_the_former)
+{
+    CLEANUP(run_release) struct run *former = NULL;
+    CLEANUP(run_release) struct run *next = NULL;
+    CLEANUP(cJSON_Delete) cJSON *document = cJSON_CreateObject();
+
+    TRY(private_session(test, err));
+    TRY(session_begin(&former, err));
+    cleanup_free char *directory = text_copy(run_directory(former));
+    TRY(session_write(former, document, err));
+    TRY(session_begin(&next, err));
+    CHECK(!file_exists(directory) && !file_exists(session_path()), "the former session left something");
+    CHECK(file_exists(run_directory(next)), "the next one has no run");
+    return run_finish(TAKE_PTR(next), err);
+}
+
 FLEET_TEST(session, is_none_where_none_was_begun)
 {
     cJSON *read = NULL;
