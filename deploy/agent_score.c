@@ -6,12 +6,8 @@
 
 #include "base/text.h"
 #include "deploy/agent_config_text.h"
+#include "deploy/agent_smoke_check.h"
 #include "deploy/score_steps.h"
-#include "messaging/connection.h"
-#include "operator/commands_client.h"
-
-#define PING_MS       1000 /* one ping; without the agent it fails at once */
-#define FIRST_WAIT_MS 1    /* between pings; an agent needs some 20 ms to start */
 
 /** One interpretation. */
 struct deployment {
@@ -77,61 +73,24 @@ static int configure_and_start(struct deployment *deployment, struct error *err)
     return result;
 }
 
-/** What asking needs. */
-struct question {
-    const struct deployment *deployment;
-    struct fleet_commands_client *client;
-};
-
-static int answers_ping(void *context, struct text_buffer *state, struct error *err)
-{
-    const struct question *question = context;
-    const struct deployment *deployment = question->deployment;
-    CLEANUP(ping_reply_free) struct ping_reply *reply = NULL;
-    cleanup_error struct error failure = ERROR_INIT;
-    struct deadline deadline = deadline_min(deadline_in_ms(PING_MS), deployment->deadline);
-
-    if (fleet_ping(question->client, deployment->score->device_id, deadline, &reply, &failure) == 0)
-        return 1;
-    text_buffer_add(state, error_root_detail(&failure));
-    if (!error_is(&failure, &command_error_domain, COMMAND_DEVICE_OFFLINE) &&
-        !error_is(&failure, &command_error_domain, COMMAND_TIMEOUT)) {
-        error_move(err, &failure);
-        return -1;
-    }
-    return score_check_running(deployment->host, deployment->deployed.service, err);
-}
-
-static int ask(const struct deployment *deployment, struct error *err)
-{
-    static const struct wait_options options = {.interval_ms = FIRST_WAIT_MS};
-    CLEANUP(credentials_free) struct credentials *credentials = NULL;
-    CLEANUP(nats_connection_free) struct nats_connection *connection = NULL;
-    CLEANUP(fleet_commands_client_free) struct fleet_commands_client *client = NULL;
-    const char *const urls[] = {deployment->score->nats_url, NULL};
-    struct nats_settings settings = {
-        .urls = urls, .name = "smoke check", .connect_timeout_ms = deadline_poll_ms(deployment->deadline)};
-
-    if (score_check_credentials(FLEET_AGENT_SCORE, "smoke_check", &deployment->score->smoke_check, &credentials, err) <
-        0)
-        return -1;
-    settings.credentials = credentials;
-    if (nats_connection_open(&settings, &connection, err) < 0 ||
-        fleet_commands_client_new(connection, "smoke-check", &client, err) < 0)
-        return -1;
-    struct question question = {deployment, client};
-    return wait_until("the agent to answer a ping", answers_ping, &question, &options, deployment->deadline, err);
-}
-
 static int smoke_check(struct deployment *deployment, struct error *err)
 {
-    if (!deployment->score->smoke_check.user)
+    const struct fleet_agent_score *score = deployment->score;
+    const struct agent_smoke_check check = {
+        .score = FLEET_AGENT_SCORE,
+        .service = deployment->deployed.service,
+        .device_id = score->device_id,
+        .nats_url = score->nats_url,
+        .user = score->smoke_check,
+    };
+
+    if (!score->smoke_check.user)
         return 0;
     struct score_step step =
         score_step_begin(deployment->topology, "smoke check of agent", &deployment->deployed.outcome);
-    int result = ask(deployment, err);
+    int result = agent_smoke_check(&check, deployment->host, deployment->deadline, err);
     score_step_end(&step);
-    return result < 0 ? score_smoke_check_failed(err, deployment->host, deployment->deployed.service) : 0;
+    return result;
 }
 
 static int find_log(struct deployment *deployment, struct error *err)

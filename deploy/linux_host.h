@@ -10,7 +10,17 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/deadline.h"
 #include "base/error.h"
+
+/** A program to run on the host as root. */
+struct host_command {
+    const char *const *argv;        /**< NULL-terminated; argv[0] is looked up in the host's PATH */
+    const char *const *environment; /**< NULL-terminated "NAME=value" added to the host's; may be NULL */
+    const void *input;              /**< bytes for its standard input, then its end; NULL: none */
+    size_t input_size;
+    struct deadline deadline; /**< when it is ended, on the host too */
+};
 
 struct service_definition {
     const char *name;               /**< one token, e.g. "fleet-nats" */
@@ -44,6 +54,12 @@ struct linux_host_operations {
     int (*remove_service)(void *context, const char *name, bool *changed, struct error *err);
     /** The last lines a service wrote, for an error; caller frees *ret. NULL: read them from service_status's log_path. */
     int (*service_log)(void *context, const char *name, char **ret, struct error *err);
+    /**
+     * Run a program until it has ended; *output is what it wrote to its standard output, terminated with a NUL that
+     * *size does not count. Caller frees *output. An exit code other than 0 is an error in the last words of its
+     * standard error. NULL: this host is none to run programs on as root.
+     */
+    int (*run)(void *context, const struct host_command *command, char **output, size_t *size, struct error *err);
 };
 
 struct linux_host {

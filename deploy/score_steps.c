@@ -100,7 +100,8 @@ static char *end_of_log(const struct linux_host *host, const char *service, cons
     return text;
 }
 
-int score_smoke_check_failed(struct error *err, const struct linux_host *host, const char *service)
+/** Wrap *err: what was done to the service, how it is now, and the end of its log. */
+static int wrap_with_log(struct error *err, const char *operation, const struct linux_host *host, const char *service)
 {
     cleanup_error struct error ignored = ERROR_INIT;
     struct service_status status = {0};
@@ -111,10 +112,20 @@ int score_smoke_check_failed(struct error *err, const struct linux_host *host, c
     cleanup_free char *subject =
         text_format("%s (%s, its log ends:\n%s)", service, status.running ? "running" : "not running", tail);
     service_status_clear(&status);
-    error_wrap(err, "smoke check of", subject);
+    return error_wrap(err, operation, subject);
+}
+
+int score_smoke_check_failed(struct error *err, const struct linux_host *host, const char *service)
+{
+    wrap_with_log(err, "smoke check of", host, service);
     err->domain = &deploy_error_domain;
     err->code = DEPLOY_SMOKE_CHECK_FAILED;
     return -1;
+}
+
+int score_start_failed(struct error *err, const struct linux_host *host, const char *service)
+{
+    return wrap_with_log(err, "starting", host, service);
 }
 
 int score_check_running(const struct linux_host *host, const char *service, struct error *err)

@@ -37,5 +37,7 @@ void score_step_end(struct score_step *step);
 
 /** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED, with the end of the service's log. Returns -1. */
 int score_smoke_check_failed(struct error *err, const struct linux_host *host, const char *service);
+/** Put the end of the service's log around the set *err, for a service that could not be started. Returns -1. */
+int score_start_failed(struct error *err, const struct linux_host *host, const char *service);
 /** Errors: GENERAL_FAILED when the service does not run (any more). For conditions that wait for its answer. */
 MUST_CHECK int score_check_running(const struct linux_host *host, const char *service, struct error *err);

@@ -163,7 +163,8 @@ static int running_pid(struct fixture *fixture, pid_t *ret, struct error *err)
     return 0;
 }
 
-#define FIRST_START "daemon-reload\n--quiet enable --now -- fleet-agent.service"
+#define FIRST_START "--quiet enable -- fleet-agent.service\nstart -- fleet-agent.service"
+#define REREAD      "daemon-reload\nrestart -- fleet-agent.service"
 
 FLEET_TEST(ssh_host, service_is_started_once, DEVICE)
 {
@@ -204,15 +205,14 @@ FLEET_TEST(ssh_host, service_restarts_when_asked_changed_or_dead, DEVICE)
     CHECK(changed && text_equal(calls, FIRST_START), "asked for a restart, it was started by: %s", calls);
     TRY(running_pid(&fixture, &pids[0], err));
     TRY(ensure(&fixture, &agent, true, &changed, &calls, err));
-    CHECK(changed && text_equal(calls, "--quiet enable --now -- fleet-agent.service\nrestart -- fleet-agent.service"),
-          "it was restarted by: %s", calls);
+    CHECK(changed && text_equal(calls, "restart -- fleet-agent.service"), "it was restarted by: %s", calls);
     TRY(running_pid(&fixture, &pids[1], err));
     TRY(ensure(&fixture, &notifying, false, &changed, &calls, err));
-    CHECK(changed && text_equal(calls, FIRST_START "\nrestart -- fleet-agent.service"), "it was changed by: %s", calls);
+    CHECK(changed && text_equal(calls, REREAD), "it was changed by: %s", calls);
     TRY(running_pid(&fixture, &pids[2], err));
     TRY(ask(&fixture, "kill -KILL $(cat /run/units/fleet-agent.service.pid)", &calls, err));
     TRY(ensure(&fixture, &notifying, false, &changed, &calls, err));
-    CHECK(changed && text_equal(calls, "--quiet enable --now -- fleet-agent.service"), "it was revived by: %s", calls);
+    CHECK(changed && text_equal(calls, "start -- fleet-agent.service"), "it was revived by: %s", calls);
     TRY(running_pid(&fixture, &pids[3], err));
     for (int i = 0; i < 4; i++)
         CHECK(pids[i] > 0 && (i == 0 || pids[i] != pids[i - 1]), "pid %d is %d", i, (int)pids[i]);
@@ -234,11 +234,10 @@ FLEET_TEST(ssh_host, unfinished_deployments_are_finished, DEVICE)
     TRY(ensure(&fixture, &other, false, &changed, &calls, err));
     TRY(ask(&fixture, "cat /run/wanted >/etc/systemd/system/fleet-agent.service", &calls, err));
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
-    CHECK(changed && text_equal(calls, FIRST_START "\nrestart -- fleet-agent.service"), "it was finished by: %s",
-          calls);
+    CHECK(changed && text_equal(calls, REREAD), "it was finished by: %s", calls);
     TRY(ask(&fixture, "rm /run/units/fleet-agent.service.enabled", &calls, err));
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
-    CHECK(changed && text_equal(calls, "--quiet enable --now -- fleet-agent.service"), "it was enabled by: %s", calls);
+    CHECK(changed && text_equal(calls, FIRST_START), "it was enabled by: %s", calls);
     return 0;
 }
 
@@ -290,6 +289,12 @@ FLEET_TEST(ssh_host, failures_are_in_the_words_of_systemd, DEVICE)
     score_smoke_check_failed(&failed, ssh_host_linux(fixture.host), "fleet-agent");
     cleanup_free char *text = error_text(&failed);
     CHECK(strstr(text, "journal of --unit fleet-agent.service"), "without its log: %s", text);
+    error_clear(&failed);
+    error_set(&failed, &ssh_error_domain, SSH_REMOTE_FAILED, "starting", NULL, "Job failed");
+    score_start_failed(&failed, ssh_host_linux(fixture.host), "fleet-agent");
+    cleanup_free char *start = error_text(&failed);
+    CHECK(strstr(start, "not running") && strstr(start, "journal of --unit fleet-agent.service"), "it is %s", start);
+    CHECK(error_is(&failed, &ssh_error_domain, SSH_REMOTE_FAILED), "its cause is lost: %s", start);
     CHECK_FAILS(fixture.operations->ensure_service(fixture.context, &option, false, &changed, err),
                 general_error_domain, GENERAL_INVALID);
     CHECK_FAILS(fixture.operations->service_status(fixture.context, "../x", &status, err), general_error_domain,
