@@ -41,11 +41,11 @@ static int check_interval(const char *field, int milliseconds, struct error *err
     return 0;
 }
 
-static int check_url(const char *url, struct error *err)
+int agent_score_check_url(const char *field, const char *url, struct error *err)
 {
     if (!url || strlen(url) > URL_MAX || strpbrk(url, "@ ") || text_has_control(url) ||
         (!text_starts_with(url, "nats://") && !text_starts_with(url, "tls://")))
-        return score_refuse(err, FLEET_AGENT_SCORE, "nats_url",
+        return score_refuse(err, FLEET_AGENT_SCORE, field,
                             "it must be nats:// or tls:// and a host, without credentials, of at most %d bytes",
                             URL_MAX);
     return 0;
@@ -76,7 +76,8 @@ int agent_score_validate(const struct fleet_agent_score *score, struct error *er
         (score->smoke_check.user &&
          score_check_credentials(FLEET_AGENT_SCORE, "smoke_check", &score->smoke_check, NULL, err) < 0))
         return -1;
-    if (check_labels(score, err) < 0 || check_url(score->nats_url, err) < 0 || check_podman(score, err) < 0)
+    if (check_labels(score, err) < 0 || agent_score_check_url("nats_url", score->nats_url, err) < 0 ||
+        check_podman(score, err) < 0)
         return -1;
     if (check_interval("heartbeat_interval_ms", score->heartbeat_interval_ms, err) < 0)
         return -1;

@@ -12,5 +12,7 @@
 
 /** Refuse what cannot be deployed. Errors: DEPLOY_INVALID_SCORE. */
 MUST_CHECK int agent_score_validate(const struct fleet_agent_score *score, struct error *err);
+/** Refuse what is no URL of NATS, or has credentials in it. Errors: DEPLOY_INVALID_SCORE. */
+MUST_CHECK int agent_score_check_url(const char *field, const char *url, struct error *err);
 /** The whole file for a score that was validated. Caller frees. */
 char *agent_config_text(const struct fleet_agent_score *score, const char *state_directory, const char *password_file);

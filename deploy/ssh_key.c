@@ -135,3 +135,22 @@ int ssh_key_pair_ensure(const char *directory, struct ssh_key_pair *ret, struct 
     *ret = (struct ssh_key_pair){.private_key = TAKE_PTR(path), .public_key = TAKE_PTR(public_key)};
     return 0;
 }
+
+int ssh_public_key_check(const char *line, char **ret, struct error *err)
+{
+    CLEANUP(ssh_key_free) ssh_key key = NULL;
+    size_t type_size = line ? strcspn(line, " ") : 0;
+
+    if (type_size == 0 || !line[type_size] || text_has_control(line))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "reading", "public key",
+                         "it is not \"type base64 comment\" on one line");
+    const char *base64_text = line + type_size + 1;
+    cleanup_free char *type = text_copy_n(line, type_size);
+    cleanup_free char *base64 = text_copy_n(base64_text, strcspn(base64_text, " "));
+    enum ssh_keytypes_e known = ssh_key_type_from_name(type);
+    if (known == SSH_KEYTYPE_UNKNOWN || ssh_pki_import_pubkey_base64(base64, known, &key) != SSH_OK)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "reading", "public key",
+                         "it is no public key of a type that is known: \"%s\"", type);
+    *ret = text_format("%s %s", type, base64);
+    return 0;
+}

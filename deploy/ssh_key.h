@@ -30,3 +30,10 @@ char *ssh_key_default_directory(void);
  * Errors: GENERAL_INVALID for a private key that others can read or that is none; system.
  */
 MUST_CHECK int ssh_key_pair_ensure(const char *directory, struct ssh_key_pair *ret, struct error *err);
+
+/**
+ * Check a public key as a line of authorized_keys without options: "type base64 [comment]", one line.
+ * @param ret  "type base64", what makes it this key; caller frees
+ * Errors: GENERAL_INVALID.
+ */
+MUST_CHECK int ssh_public_key_check(const char *line, char **ret, struct error *err);

@@ -51,7 +51,7 @@ static int make_host_key(struct ssh_device *device, struct error *err)
 
 static int copy_programs(const struct ssh_device *device, struct error *err)
 {
-    static const char *const names[] = {"systemctl", "journalctl"};
+    static const char *const names[] = {"systemctl", "journalctl", "apt-get", "dpkg", "dpkg-query"};
     cleanup_free char *directory = text_format("%s/bin", device->directory);
 
     if (directory_create(directory, 0755, err) < 0)

@@ -3,8 +3,8 @@
 
 /*
  * A device to log in to: a real sshd and a real sudo in mount, network, PID and other namespaces of their own, with
- * /etc and /usr of this machine that can be written to without changing them. It has no systemd: systemctl and
- * journalctl are the scripts in tests/host/device. Nothing of it is left when it ends, however that happens.
+ * /etc and /usr of this machine that can be written to without changing them. It has no systemd and no
+ * packages: systemctl, journalctl, apt-get, dpkg and dpkg-query are the scripts in tests/host/device. Nothing of it is left when it ends, however that happens.
  */
 
 #include "base/process.h"

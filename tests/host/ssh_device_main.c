@@ -60,7 +60,7 @@ static int lay_over(const char *memory, const char *tree, const char *directory,
 
 static int build_mounts(const char *directory, const char *tree, struct error *err)
 {
-    static const char *const empty[] = {"/root", "/home", "/run"};
+    static const char *const empty[] = {"/root", "/home", "/run", "/var/lib/dpkg"};
 
     if (mount_on(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL, err) < 0 ||
         mount_on(directory, DEVICE_SEEN_AT, NULL, MS_BIND, NULL, err) < 0 ||

@@ -141,3 +141,41 @@ FLEET_TEST(ssh_key, default_place_follows_xdg)
     CHECK(text_equal(data, "/data/harmony/fleet/ssh"), "it is %s", data);
     return 0;
 }
+
+#define ED25519 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMlZ1pSZ5zbB7mYl6cLZKOmYJLZSgRZXOZ6tTYy8VxQw"
+
+FLEET_TEST(ssh_key, public_ones_are_told_from_other_lines)
+{
+    static const char *const good[] = {ED25519, ED25519 " somebody@somewhere else"};
+    static const char *const bad[] = {NULL,
+                                      "",
+                                      "ssh-ed25519",
+                                      "ssh-ed25519 ",
+                                      "ssh-ed25519 AAAA",
+                                      "ssh-rsa " ED25519,
+                                      "no-pty " ED25519,
+                                      "# " ED25519,
+                                      ED25519 "\n",
+                                      ED25519 " a\nb",
+                                      "ssh-wonder AAAAC3NzaC1lZDI1NTE5"};
+    cleanup_ssh_key_pair struct ssh_key_pair pair = {0};
+    struct run *run = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        cleanup_free char *key = NULL;
+
+        TRY(ssh_public_key_check(good[i], &key, err));
+        CHECK(text_equal(key, ED25519), "%s became %s", good[i], key);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        cleanup_free char *key = NULL;
+
+        CHECK_FAILS(ssh_public_key_check(bad[i], &key, err), general_error_domain, GENERAL_INVALID);
+    }
+    TRY(test_run(test, &run, err));
+    TRY(ssh_key_pair_ensure(run_directory(run), &pair, err));
+    cleanup_free char *own = NULL;
+    TRY(ssh_public_key_check(pair.public_key, &own, err));
+    CHECK(text_starts_with(pair.public_key, own), "%s became %s", pair.public_key, own);
+    return 0;
+}
