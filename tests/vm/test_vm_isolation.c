@@ -108,6 +108,8 @@ FLEET_TEST(vm_isolation, another_devices_key_is_not_touched, .gate = "vm", VM_NE
     CHECK(events.count == 0, "first event of the other device's deployment: %s", events.items[0]);
     TRY(expect_no_state(&foreign, foreign.device, err));
     TRY(expect_no_state(&foreign, device, err));
+    TRY(admin_delete(foreign.admin, foreign.device, foreign.deployment, err));
+    foreign.put = false;
     TRY(vm_scenario_remove(&scenario, err));
     return vm_scenario_finish(&scenario, err);
 }
