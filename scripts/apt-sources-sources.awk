@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deb822 apt sources (sources.list(5)): write every stanza about release `own` that has the component main to a file
-# <out>/<n>.sources, about release `other` instead; its other fields, an inlined key too, stay as they are.
+# <out>/<n>.sources, about release `other` instead and of any architecture; its other fields, an inlined key too, stay as
+# they are.
 {
     sub(/\r$/, "")
 }
@@ -13,6 +14,9 @@
 }
 /^[^ \t]/ {
     field = tolower(substr($0, 1, index($0, ":") - 1))
+}
+field ~ /^architectures/ {
+    next
 }
 field == "types" || field == "suites" || field == "components" || field == "enabled" {
     value = $0

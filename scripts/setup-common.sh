@@ -43,3 +43,26 @@ point() {
         mv -T "$1/.new-link-$2" "$1/$2"
     fi
 }
+
+# unpack_packages TREE DEB…: unpack Debian's packages over each other into TREE, made by it. As on the machines they come
+# from or are laid over, /lib and its like are links into /usr.
+unpack_packages() (
+    tree=$1
+    shift
+    for directory in bin lib lib64 sbin; do
+        mkdir -p "$tree/usr/$directory"
+        ln -s "usr/$directory" "$tree/$directory"
+    done
+    for package; do
+        dpkg-deb --fsys-tarfile "$package" | tar --extract --directory "$tree" --keep-directory-symlink
+    done
+)
+
+# keep_newest DIRECTORY PREFIX COUNT: of the directories in DIRECTORY whose names are PREFIX and a hash, remove all but
+# those last touched.
+keep_newest() (
+    # shellcheck disable=SC2010 # names that match are plain
+    ls -t "$1" | grep -E -x -e "$2[0-9a-f]{16}" | tail -n "+$(($3 + 1))" | while read -r name; do
+        rm -rf "${1:?}/$name"
+    done
+)
