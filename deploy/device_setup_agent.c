@@ -39,7 +39,29 @@ static const char configuration_script[] =
     "for name in \"$@\"; do mv -fT -- \"$temporary/$name\" \"$directory/$name\"; done\n"
     "sync -- \"$directory\"\n";
 
-static const char podman_script[] = "exec systemctl --quiet enable --now -- podman.socket\n";
+/* $1 file of the scopes  $2 its text, or nothing  $3 "start", or nothing */
+static const char podman_script[] = "set -eu\n"
+                                    "umask 022\n"
+                                    "if [ -n \"$2\" ]; then\n"
+                                    "    mkdir -p -- \"${1%/*}\"\n"
+                                    "    temporary=$(mktemp -- \"${1%/*}/.fleet-XXXXXXXXXX\")\n"
+                                    "    trap 'rm -f -- \"$temporary\"' EXIT\n"
+                                    "    printf '%s' \"$2\" >\"$temporary\"\n"
+                                    "    chmod 0644 -- \"$temporary\"\n"
+                                    "    sync -- \"$temporary\"\n"
+                                    "    mv -fT -- \"$temporary\" \"$1\"\n"
+                                    "    systemctl daemon-reload\n"
+                                    "fi\n"
+                                    "[ -z \"$3\" ] || systemctl --quiet enable --now -- podman.socket\n";
+
+/*
+ * While a device goes down, podman starts every container that ended anew, as its restart policy says, over and over:
+ * what watches a container (conmon) does not end on SIGTERM, and systemd waits for it for a minute and a half. Ten
+ * seconds are what a container has to end by itself.
+ */
+static const char scope_text[] = "# Written by " FLEET_DEVICE_SETUP_SCORE ".\n"
+                                 "[Scope]\n"
+                                 "TimeoutStopSec=10s\n";
 
 static const char *const agent_argv[] = {DEVICE_AGENT_PROGRAM, "--config", DEVICE_CONFIG_FILE, NULL};
 
@@ -156,9 +178,12 @@ int device_setup_configuration(struct device_setup *setup, struct error *err)
 
 int device_setup_podman(struct device_setup *setup, struct error *err)
 {
-    static const char *const arguments[] = {"start-podman", NULL};
+    const struct device_file *file = device_facts_file(&setup->facts, DEVICE_SCOPE_FILE);
+    bool is_limited = device_file_is(file, scope_text, strlen(scope_text), 0644);
+    const char *const arguments[] = {"start-podman", DEVICE_SCOPE_FILE, is_limited ? "" : scope_text,
+                                     setup->facts.socket_ready ? "" : "start", NULL};
 
-    if (setup->facts.socket_ready)
+    if (is_limited && setup->facts.socket_ready)
         return 0;
     setup->changed = true;
     if (device_setup_run(setup, podman_script, arguments, NULL, 0, err) < 0)

@@ -10,6 +10,7 @@
  *   /usr/local/bin/harmony-fleet-agent    the agent
  *   /etc/fleet-agent/                     its configuration and secret
  *   fleet-agent.service, podman.socket    running and enabled
+ *   libpod-conmon-.scope.d/               how long podman's scopes may take to end when the device goes down
  */
 
 #include "contracts/device.h"

@@ -107,8 +107,13 @@ int device_setup_run(const struct device_setup *setup, const char *script, const
 
 static int ask(struct device_setup *setup, struct error *err)
 {
-    static const char *const paths[] = {DEVICE_HOSTS_FILE,    DEVICE_SUDOERS_FILE,    DEVICE_CONFIG_FILE,
-                                        DEVICE_PASSWORD_FILE, DEVICE_DEPLOYMENT_FILE, NULL};
+    static const char *const paths[] = {DEVICE_HOSTS_FILE,
+                                        DEVICE_SUDOERS_FILE,
+                                        DEVICE_CONFIG_FILE,
+                                        DEVICE_PASSWORD_FILE,
+                                        DEVICE_DEPLOYMENT_FILE,
+                                        DEVICE_SCOPE_FILE,
+                                        NULL};
     const struct device_question question = {
         .admin = setup->score->admin,
         .program = DEVICE_AGENT_PROGRAM,

@@ -19,6 +19,7 @@
 #define DEVICE_PASSWORD_FILE   DEVICE_AGENT_CONFIG "/nats-password"
 #define DEVICE_DEPLOYMENT_FILE DEVICE_AGENT_CONFIG "/deployment"
 #define DEVICE_PODMAN_SOCKET   "/run/podman/podman.sock"
+#define DEVICE_SCOPE_FILE      "/etc/systemd/system/libpod-conmon-.scope.d/50-harmony-fleet.conf"
 
 /** What the agent is to run with. */
 struct device_agent {
