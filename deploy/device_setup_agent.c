@@ -56,8 +56,8 @@ static const char *const agent_settings[] = {
     "WatchdogSec=60",
     "TimeoutStartSec=60",
     "TimeoutStopSec=10",
-    "EnvironmentFile=" DEVICE_DEPLOYMENT_FILE,
-    "StateDirectory=fleet-agent", /* DEVICE_AGENT_STATE */
+    "EnvironmentFile=/etc/fleet-agent/deployment", /* DEVICE_DEPLOYMENT_FILE */
+    "StateDirectory=fleet-agent",                  /* DEVICE_AGENT_STATE */
     "StateDirectoryMode=0700",
     "UMask=0077",
     "CapabilityBoundingSet=",
@@ -92,7 +92,7 @@ const struct service_definition device_agent_service = {
     .settings = agent_settings,
 };
 
-int device_setup_program(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_program(struct device_setup *setup, struct error *err)
 {
     const struct device_agent *agent = &setup->agent;
 
@@ -100,7 +100,7 @@ int device_setup_program(struct device_setup *setup, bool *changed, struct error
         return 0;
     setup->restart = true;
     return setup->host->operations->ensure_file(setup->host->context, DEVICE_AGENT_PROGRAM, agent->program,
-                                                agent->program_size, 0755, changed, err);
+                                                agent->program_size, 0755, &setup->changed, err);
 }
 
 /** A file below DEVICE_AGENT_CONFIG that only root can read. */
@@ -129,7 +129,7 @@ static int write_files(const struct device_setup *setup, const struct private_fi
     return 0;
 }
 
-int device_setup_configuration(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_configuration(struct device_setup *setup, struct error *err)
 {
     const struct device_agent *agent = &setup->agent;
     cleanup_free char *deployment = text_format("FLEET_DEPLOYMENT=%s\n", agent->deployment);
@@ -149,30 +149,30 @@ int device_setup_configuration(struct device_setup *setup, bool *changed, struct
     }
     if (count == 0)
         return 0;
-    *changed = true;
+    setup->changed = true;
     setup->restart = true;
     return write_files(setup, different, count, err);
 }
 
-int device_setup_podman(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_podman(struct device_setup *setup, struct error *err)
 {
     static const char *const arguments[] = {"start-podman", NULL};
 
     if (setup->facts.socket_ready)
         return 0;
-    *changed = true;
+    setup->changed = true;
     if (device_setup_run(setup, podman_script, arguments, NULL, 0, err) < 0)
         return error_wrap(err, "starting", "podman.socket");
     return 0;
 }
 
-int device_setup_service(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_service(struct device_setup *setup, struct error *err)
 {
     const struct linux_host *host = setup->host;
     const char *running = setup->facts.deployment; /* NULL: none, or one that another unit started */
     bool restart = setup->restart || (running && !text_equal(running, setup->agent.deployment));
 
-    if (host->operations->ensure_service(host->context, &device_agent_service, restart, changed, err) < 0)
+    if (host->operations->ensure_service(host->context, &device_agent_service, restart, &setup->changed, err) < 0)
         return score_start_failed(err, host, DEVICE_AGENT_SERVICE);
     return 0;
 }

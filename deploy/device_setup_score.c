@@ -15,7 +15,7 @@ static int check_host(struct device_setup *setup, struct error *err)
     return 0;
 }
 
-static int smoke_check(struct device_setup *setup, bool *changed, struct error *err)
+static int smoke_check(struct device_setup *setup, struct error *err)
 {
     const struct fleet_device_setup_score *score = setup->score;
     const struct agent_smoke_check check = {
@@ -26,15 +26,16 @@ static int smoke_check(struct device_setup *setup, bool *changed, struct error *
         .user = score->smoke_check,
     };
 
-    (void)changed; /* asking changes nothing */
     return agent_smoke_check(&check, setup->host, setup->deadline, err);
 }
 
 static int take_step(struct device_setup *setup, const char *name, device_setup_step function, struct error *err)
 {
     struct score_step step = score_step_begin(setup->topology, name, &setup->outcome);
-    int result = function(setup, &step.changed, err);
 
+    setup->changed = false;
+    int result = function(setup, err);
+    step.changed = setup->changed;
     score_step_end(&step);
     return result;
 }

@@ -71,7 +71,7 @@ static const char admin_script[] =
     "    mv -fT -- \"$temporary\" \"$home/.ssh/authorized_keys\"\n"
     "fi\n"
     "if [ -n \"$4\" ]; then\n"
-    "    install -d -m 0750 -- \"${3%/*}\"\n"
+    "    [ -d \"${3%/*}\" ] || install -d -m 0750 -- \"${3%/*}\"\n"
     "    temporary=$(mktemp -- \"${3%/*}/.fleet-XXXXXXXXXX\")\n"
     "    printf '%s' \"$4\" >\"$temporary\"\n"
     "    chmod 0440 -- \"$temporary\"\n"
@@ -119,11 +119,10 @@ static int ask(struct device_setup *setup, struct error *err)
     return device_facts_ask(setup->host, &question, setup->deadline, &setup->facts, err);
 }
 
-int device_setup_look(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_look(struct device_setup *setup, struct error *err)
 {
     const char *machine = setup->agent.machine;
 
-    (void)changed;
     if (ask(setup, err) < 0)
         return -1;
     if (!elf_machine_runs_on(machine, setup->facts.machine))
@@ -174,7 +173,7 @@ static int install(const struct device_setup *setup, const struct text_list *mis
     return device_setup_run(setup, install_script, (const char *const *)arguments.items, NULL, 0, err);
 }
 
-int device_setup_packages(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_packages(struct device_setup *setup, struct error *err)
 {
     cleanup_text_list struct text_list missing = {0};
 
@@ -182,7 +181,7 @@ int device_setup_packages(struct device_setup *setup, bool *changed, struct erro
     if (missing.count == 0 && !setup->facts.packages_broken_off)
         return 0;
     cleanup_free char *names = text_list_join(&missing, " ");
-    *changed = true;
+    setup->changed = true;
     if (install(setup, &missing, err) < 0 || ask(setup, err) < 0) /* packages bring files and units with them */
         return error_wrap(err, "installing packages", names);
     find_missing(setup, &missing);
@@ -210,7 +209,7 @@ static bool is_authorized(const struct device_facts *facts, const char *key)
     return false;
 }
 
-int device_setup_admin(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_admin(struct device_setup *setup, struct error *err)
 {
     const struct fleet_device_setup_score *score = setup->score;
     const struct device_facts *facts = &setup->facts;
@@ -225,7 +224,7 @@ int device_setup_admin(struct device_setup *setup, bool *changed, struct error *
 
     if (authorized && may_sudo)
         return 0;
-    *changed = true;
+    setup->changed = true;
     if (device_setup_run(setup, admin_script, arguments, NULL, 0, err) < 0)
         return error_wrap(err, "setting up administrator", score->admin);
     return 0;
@@ -233,7 +232,7 @@ int device_setup_admin(struct device_setup *setup, bool *changed, struct error *
 
 /* Hosts */
 
-int device_setup_hosts(struct device_setup *setup, bool *changed, struct error *err)
+int device_setup_hosts(struct device_setup *setup, struct error *err)
 {
     const struct fleet_device_setup_score *score = setup->score;
     const struct device_file *file = device_facts_file(&setup->facts, DEVICE_HOSTS_FILE);
@@ -249,5 +248,5 @@ int device_setup_hosts(struct device_setup *setup, bool *changed, struct error *
     if (file ? size == file->size && memcmp(text, file->data, size) == 0 : size == 0)
         return 0;
     return setup->host->operations->ensure_file(setup->host->context, DEVICE_HOSTS_FILE, text, size,
-                                                file ? file->mode : 0644, changed, err);
+                                                file ? file->mode : 0644, &setup->changed, err);
 }

@@ -3,7 +3,7 @@
 
 /*
  * Internal to FleetDeviceSetupScore: its steps. Each looks at what is known of the device, runs a command only where
- * something is not as it should be, and sets *changed then.
+ * something is not as it should be, and says so in `changed` then.
  */
 
 #include "deploy/device_setup_facts.h"
@@ -40,6 +40,7 @@ struct device_setup {
     char *admin_key; /**< the administrator's key without its comment */
     struct device_agent agent;
     struct device_facts facts;
+    bool changed; /**< by the step being taken */
     bool restart; /**< the agent's files changed */
     struct score_outcome outcome;
 };
@@ -56,21 +57,21 @@ static inline void device_setup_clear_at_exit(struct device_setup *setup)
 /** The agent's service. Its unit is static data but for what the definition points to, which is static too. */
 extern const struct service_definition device_agent_service;
 
-/** A step; `changed` is never set to false. */
-typedef int (*device_setup_step)(struct device_setup *setup, bool *changed, struct error *err);
+/** A step; `changed` is false when it begins. */
+typedef int (*device_setup_step)(struct device_setup *setup, struct error *err);
 
 /** Ask for the facts, and refuse an agent for another machine. Errors: DEPLOY_INVALID_SCORE; the host's. */
-MUST_CHECK int device_setup_look(struct device_setup *setup, bool *changed, struct error *err);
+MUST_CHECK int device_setup_look(struct device_setup *setup, struct error *err);
 /** Finish what dpkg has not finished, install what is missing, and look again if anything was done. */
-MUST_CHECK int device_setup_packages(struct device_setup *setup, bool *changed, struct error *err);
-MUST_CHECK int device_setup_admin(struct device_setup *setup, bool *changed, struct error *err);
-MUST_CHECK int device_setup_hosts(struct device_setup *setup, bool *changed, struct error *err);
-MUST_CHECK int device_setup_program(struct device_setup *setup, bool *changed, struct error *err);
+MUST_CHECK int device_setup_packages(struct device_setup *setup, struct error *err);
+MUST_CHECK int device_setup_admin(struct device_setup *setup, struct error *err);
+MUST_CHECK int device_setup_hosts(struct device_setup *setup, struct error *err);
+MUST_CHECK int device_setup_program(struct device_setup *setup, struct error *err);
 /** Configuration, secret, and the name of the deployment they belong to: one command for all that differ. */
-MUST_CHECK int device_setup_configuration(struct device_setup *setup, bool *changed, struct error *err);
-MUST_CHECK int device_setup_podman(struct device_setup *setup, bool *changed, struct error *err);
+MUST_CHECK int device_setup_configuration(struct device_setup *setup, struct error *err);
+MUST_CHECK int device_setup_podman(struct device_setup *setup, struct error *err);
 /** The unit, and a restart if the agent does not run with what it should run with. */
-MUST_CHECK int device_setup_service(struct device_setup *setup, bool *changed, struct error *err);
+MUST_CHECK int device_setup_service(struct device_setup *setup, struct error *err);
 
 /**
  * Run a script of ours on the device, as root.

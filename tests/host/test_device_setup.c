@@ -226,7 +226,7 @@ static int no_service(void *context, const struct service_definition *definition
 {
     (void)context;
     (void)restart;
-    (void)changed;
+    *changed = true;
     return error_set(err, &ssh_error_domain, SSH_DISCONNECTED, "starting", definition->name, "the cable was pulled");
 }
 
@@ -340,8 +340,8 @@ FLEET_TEST(device_setup, administrators_keep_what_is_theirs, DEVICE)
     fixture.score.admin = "fleet-second";
     TRY(interpret(&fixture, err));
     cleanup_free char *line = text_copy(fixture.device.key.public_key);
-    TRY(expect(&fixture, "cat /home/fleet-second/.ssh/authorized_keys", line, err));
-    TRY(expect(&fixture, "stat -c '%a %U:%G' /home/fleet-second/.ssh /home/fleet-second/.ssh/authorized_keys",
+    TRY(expect(&fixture, "cat ~fleet-second/.ssh/authorized_keys", line, err));
+    TRY(expect(&fixture, "stat -c '%a %U:%G' ~fleet-second/.ssh ~fleet-second/.ssh/authorized_keys",
                "700 fleet-second:fleet-second\n600 fleet-second:fleet-second", err));
     TRY(expect(&fixture,
                "stat -c '%a %U:%G' /etc/sudoers.d/90-harmony-fleet; ls -A /etc/sudoers.d | grep -c fleet-X || true",
@@ -350,13 +350,13 @@ FLEET_TEST(device_setup, administrators_keep_what_is_theirs, DEVICE)
 
     /* Another key without a newline at its end, and ours in a comment only. */
     TRY(ask(&fixture,
-            "cd /home/fleet-second/.ssh; printf '# %s\\nssh-rsa AAAA other' \"$(cat authorized_keys)\" >keys; "
+            "cd ~fleet-second/.ssh; printf '# %s\\nssh-rsa AAAA other' \"$(cat authorized_keys)\" >keys; "
             "cat keys >authorized_keys",
             &said, err));
     TRY(interpret(&fixture, err));
     CHECK(fixture.outcome.changed, "a comment is a key");
     cleanup_free char *all = text_format("# %s\nssh-rsa AAAA other\n%s", line, line);
-    TRY(expect(&fixture, "cat /home/fleet-second/.ssh/authorized_keys", all, err));
+    TRY(expect(&fixture, "cat ~fleet-second/.ssh/authorized_keys", all, err));
     TRY(interpret(&fixture, err));
     CHECK(!fixture.outcome.changed, "it is added again");
     return 0;

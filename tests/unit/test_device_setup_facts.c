@@ -24,7 +24,7 @@ FLEET_TEST(device_setup_facts, reads_a_whole_answer)
               "package rc old arm64\n"
               "package un never \n"
               "package hi libstdc++6 arm64\n"
-              "home /home/fleet admin\n"
+              "home /srv/fleet admin\n"
               "program 755 0 0 " DIGEST "  -\n"
               "MainPID=0\nId=podman.socket\nActiveState=active\nUnitFileState=enabled\n"
               "\n"
@@ -32,7 +32,7 @@ FLEET_TEST(device_setup_facts, reads_a_whole_answer)
               "FLEET_DEPLOYMENT=0123=\n"
               "other /etc/fleet-agent/nats-password\n"
               "file 644 0 0 8 /etc/hosts\n"
-              "file 600 1000 0 0 /home/fleet admin/.ssh/authorized_keys\n"
+              "file 600 1000 0 0 /srv/fleet admin/.ssh/authorized_keys\n"
               "contents\n"
               "machine\n",
               &facts, err));
@@ -40,7 +40,7 @@ FLEET_TEST(device_setup_facts, reads_a_whole_answer)
     CHECK(text_equal(packages, "podman iptables libstdc++6") && !facts.packages_broken_off, "packages: %s", packages);
     CHECK(text_equal(facts.machine, "aarch64") && text_equal(facts.package_machine, "arm64"), "it is %s",
           facts.machine);
-    CHECK(text_equal(facts.admin_home, "/home/fleet admin"), "home is %s", facts.admin_home);
+    CHECK(text_equal(facts.admin_home, "/srv/fleet admin"), "home is %s", facts.admin_home);
     CHECK(text_equal(facts.program_digest, DIGEST), "digest %s", facts.program_digest);
     CHECK(facts.socket_ready && text_equal(facts.deployment, "0123="), "deployment %s", facts.deployment);
     const struct device_file *hosts = device_facts_file(&facts, "/etc/hosts");
@@ -48,7 +48,7 @@ FLEET_TEST(device_setup_facts, reads_a_whole_answer)
     CHECK(!device_file_is(hosts, "machine\n", 8, 0600) && !device_file_is(hosts, "Machine\n", 8, 0644) &&
               !device_file_is(hosts, "machine", 7, 0644) && !device_file_is(NULL, "", 0, 0644),
           "other files are the same");
-    const struct device_file *keys = device_facts_file(&facts, "/home/fleet admin/.ssh/authorized_keys");
+    const struct device_file *keys = device_facts_file(&facts, "/srv/fleet admin/.ssh/authorized_keys");
     CHECK(keys && keys->regular && keys->size == 0 && text_equal(keys->data, "") && !keys->of_root, "no keys");
     const struct device_file *password = device_facts_file(&facts, "/etc/fleet-agent/nats-password");
     CHECK(password && !password->regular && !device_file_is(password, "", 0, 0), "a link is a file");

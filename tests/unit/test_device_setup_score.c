@@ -34,20 +34,24 @@ static struct fleet_device_setup_score good_score(void)
     };
 }
 
+struct counter {
+    int runs;
+};
+
 /** A host that counts what it is asked to do, and does nothing. */
 static int count_run(void *context, const struct host_command *command, char **output, size_t *size, struct error *err)
 {
     (void)command;
     (void)output;
-    (void)size;
-    ++*(int *)context;
+    *size = 0;
+    ((struct counter *)context)->runs++;
     return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "running", NULL, "nothing runs here");
 }
 
-static int interpret(const struct fleet_device_setup_score *score, int *run_count, struct error *err)
+static int interpret(const struct fleet_device_setup_score *score, struct counter *counter, struct error *err)
 {
     static const struct linux_host_operations operations = {.run = count_run};
-    struct linux_host host = {.operations = &operations, .context = run_count};
+    struct linux_host host = {.operations = &operations, .context = counter};
     struct topology topology = {.name = "a device", .linux_host = &host};
     struct score_outcome outcome;
 
@@ -62,7 +66,7 @@ FLEET_TEST(device_setup_score, invalid_ones_touch_nothing)
     static const struct hosts_entry no_address[] = {{"nats", "nats"}};
     struct fleet_device_setup_score bad[20];
     size_t count = 0;
-    int run_count = 0;
+    struct counter counter = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         bad[i] = good_score();
@@ -88,12 +92,12 @@ FLEET_TEST(device_setup_score, invalid_ones_touch_nothing)
     bad[count++].admin_public_key = PUBLIC_KEY "\nssh-rsa AAAA";
     CHECK(count == ARRAY_SIZE(bad), "%zu cases", count);
     for (size_t i = 0; i < count; i++) {
-        CHECK_FAILS(interpret(&bad[i], &run_count, err), deploy_error_domain, DEPLOY_INVALID_SCORE);
-        CHECK(run_count == 0, "case %zu ran something", i);
+        CHECK_FAILS(interpret(&bad[i], &counter, err), deploy_error_domain, DEPLOY_INVALID_SCORE);
+        CHECK(counter.runs == 0, "case %zu ran something", i);
     }
     struct fleet_device_setup_score good = good_score();
-    CHECK_FAILS(interpret(&good, &run_count, err), general_error_domain, GENERAL_UNSUPPORTED);
-    CHECK(run_count == 1, "a good one ran %d commands", run_count);
+    CHECK_FAILS(interpret(&good, &counter, err), general_error_domain, GENERAL_UNSUPPORTED);
+    CHECK(counter.runs == 1, "a good one ran %d commands", counter.runs);
     return 0;
 }
 
@@ -125,9 +129,11 @@ FLEET_TEST(device_setup_score, agent_may_write_its_state_only)
         "\nNoNewPrivileges=yes\n",
         "\nProtectSystem=strict\n",
         "\nStateDirectory=fleet-agent\n",
+        "\nEnvironmentFile=/etc/fleet-agent/deployment\n",
         "\nExecStart=:\"/usr/local/bin/harmony-fleet-agent\" \"--config\" \"/etc/fleet-agent/agent-config.toml\"\n",
     };
 
+    CHECK(text_equal(DEVICE_DEPLOYMENT_FILE, "/etc/fleet-agent/deployment"), "the unit names another file");
     TRY(service_unit_check(&device_agent_service, err));
     cleanup_free char *unit = service_unit_text(&device_agent_service);
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)

@@ -238,3 +238,29 @@ FLEET_TEST(phase, a_moving_line_on_a_terminal)
     CHECK(strstr(output, "starting agent: no such program"), "no failure: %s", output);
     return 0;
 }
+
+FLEET_TEST(phase, takes_down_what_another_thread_timed)
+{
+    cleanup_free char *path = text_format("%s/record.json", test->artefacts);
+    CLEANUP(timeline_free) struct timeline *timeline = NULL;
+    CLEANUP(cJSON_Delete) cJSON *record = NULL;
+
+    TRY(timeline_new("suite", "name", path, &timeline, err));
+    struct phase *outer = phase_begin(timeline, "devices");
+    int64_t now_us = clock_monotonic_us();
+    phase_add(timeline, "restore", now_us - 3000, now_us - 1000, NULL);
+    phase_add(timeline, "log in", now_us - 1000, now_us, "refused");
+    phase_end(outer, NULL);
+    TRY(timeline_finish(timeline, RESULT_PASSED, NULL, NULL, err));
+    TRY(read_record(path, &record, err));
+
+    const cJSON *restore = phase_of(phase_of(record, 0), 0);
+    const cJSON *log_in = phase_of(phase_of(record, 0), 1);
+    const cJSON *duration = cJSON_GetObjectItemCaseSensitive(restore, "duration_us");
+    CHECK(text_equal(text_of(restore, "name"), "restore"), "the first inside is %s", text_of(restore, "name"));
+    CHECK(cJSON_GetNumberValue(duration) == 2000, "it took %g us", cJSON_GetNumberValue(duration));
+    CHECK(text_equal(text_of(log_in, "failure"), "refused"), "its failure is %s", text_of(log_in, "failure"));
+    CHECK(!phase_of(record, 1), "something is beside the outer phase");
+    phase_add(NULL, "nobody's", 0, 0, NULL);
+    return 0;
+}
