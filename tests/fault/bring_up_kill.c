@@ -36,13 +36,6 @@ static int nothing_is_left(void *context, struct text_buffer *state, struct erro
     return leftovers_find(context, state, err) < 0 ? -1 : state->size == 0;
 }
 
-static int is_up(void *context, struct text_buffer *state, struct error *err)
-{
-    (void)err;
-    text_buffer_add(state, "still coming up");
-    return file_exists(context);
-}
-
 /** The innermost phase that had begun and not ended, from the record the victim's timeline keeps. Caller frees. */
 static char *open_phase(const cJSON *phases)
 {
@@ -89,44 +82,59 @@ static int find_run(const char *runs, char **id, struct error *err)
     return file_exists(runs) ? directory_each(runs, keep_run_id, id, err) : 0;
 }
 
-struct awaited_phase {
+/** A victim on its way to the moment. */
+struct bring_up {
+    struct process *process;
     const char *record;
-    const char *phase;
-    const char *up; /**< it is past every phase: the moment was missed */
+    const char *phase; /**< awaited */
+    const char *up;    /**< a file: it is past every phase */
 };
+
+static int still_runs(const struct bring_up *bring_up, struct error *err)
+{
+    int exit_code = 0;
+
+    if (!process_ended(bring_up->process, &exit_code, NULL))
+        return 0;
+    return error_set(err, &general_error_domain, GENERAL_FAILED, "running", "the victim",
+                     "it ended by itself with exit code %d", exit_code);
+}
 
 static int phase_is_open(void *context, struct text_buffer *state, struct error *err)
 {
-    const struct awaited_phase *awaited = context;
-    cleanup_free char *phase = phase_of_record(awaited->record);
+    const struct bring_up *bring_up = context;
+    cleanup_free char *phase = phase_of_record(bring_up->record);
 
-    (void)err;
     text_buffer_format(state, "in phase %s", phase);
-    return text_equal(phase, awaited->phase) || file_exists(awaited->up);
+    if (text_equal(phase, bring_up->phase) || file_exists(bring_up->up)) /* up: the moment was missed */
+        return 1;
+    return still_runs(bring_up, err);
+}
+
+static int is_up(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct bring_up *bring_up = context;
+
+    text_buffer_add(state, "still coming up");
+    return file_exists(bring_up->up) ? 1 : still_runs(bring_up, err);
 }
 
 /** Wait for the moment; when it comes by time, being up comes first. */
-static int let_it_run(struct process *victim, const char *record, const char *up, struct victim_moment moment,
-                      struct error *err)
+static int let_it_run(struct bring_up *bring_up, struct victim_moment moment, struct error *err)
 {
     /* As often as can be: the shortest phase takes a few ms. */
     static const struct wait_options options = {.interval_ms = 1};
-    struct awaited_phase awaited = {record, moment.phase, up};
-    bool must_come = moment.phase || moment.delay_ms < 0;
-    struct deadline deadline = deadline_in_ms(must_come ? limits_of(moment)->up_ms : moment.delay_ms);
-    cleanup_error struct error missed = ERROR_INIT;
-    int exit_code = 0;
+    struct deadline latest = deadline_in_ms(limits_of(moment)->up_ms);
+    cleanup_error struct error by_time = ERROR_INIT;
 
-    int result = moment.phase ? wait_until("the phase to begin", phase_is_open, &awaited, &options, deadline, &missed)
-                              : wait_until("the victim to be up", is_up, (void *)up, &options, deadline, &missed);
-    if (result == 0)
+    if (moment.phase && wait_until("the phase to begin", phase_is_open, bring_up, &options, latest, err) < 0)
+        return -1;
+    if (moment.delay_ms < 0)
+        return wait_until("the victim to be up", is_up, bring_up, &options, latest, err);
+    if (wait_until("the victim to be up", is_up, bring_up, &options, deadline_in_ms(moment.delay_ms), &by_time) == 0 ||
+        error_is(&by_time, &general_error_domain, GENERAL_TIMEOUT))
         return 0;
-    if (process_ended(victim, &exit_code, NULL))
-        return error_set(err, &general_error_domain, GENERAL_FAILED, "running", "the victim",
-                         "it ended by itself with exit code %d", exit_code);
-    if (!must_come)
-        return 0;
-    error_move(err, &missed);
+    error_move(err, &by_time);
     return -1;
 }
 
@@ -136,6 +144,24 @@ static int hold_network(const char *id)
     cleanup_free char *path = text_format("/run/netns/%s", id ? id : "");
 
     return id ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+static int find_what_is_up(const char *runs, const char *id, int network, char **ret, struct error *err)
+{
+    struct leftovers of_victim = {.runs_directory = runs, .run_id = id, .network_namespace = network};
+    cleanup_text_buffer struct text_buffer found = {0};
+
+    if (leftovers_find(&of_victim, &found, err) < 0)
+        return -1;
+    *ret = text_buffer_take(&found);
+    return 0;
+}
+
+void victim_report_clear(struct victim_report *report)
+{
+    free(report->phase);
+    free(report->found);
+    *report = (struct victim_report){0};
 }
 
 /** SIGKILL the victim and watch what it had disappear. */
@@ -148,6 +174,8 @@ static int kill_and_watch(struct process *victim, const char *runs, const char *
     if (find_run(runs, &id, err) < 0)
         return -1;
     cleanup_close int network = hold_network(id);
+    if (moment.delay_ms < 0 && find_what_is_up(runs, id, network, &ret->found, err) < 0)
+        return -1;
     if (process_signal(victim, SIGKILL, err) < 0)
         return -1;
     int64_t killed_ms = clock_monotonic_ms();
@@ -178,7 +206,10 @@ int victim_kill(const char *directory, struct victim_moment moment, struct victi
     const char *const added[] = {environment, NULL};
     struct process_options process = {.argv = argv, .environment = added, .log_path = log};
     int64_t started_ms = clock_monotonic_ms();
-    if (process_start(&process, &victim, err) < 0 || let_it_run(victim, record, up, moment, err) < 0)
+    if (process_start(&process, &victim, err) < 0)
+        return -1;
+    struct bring_up bring_up = {victim, record, moment.phase, up};
+    if (let_it_run(&bring_up, moment, err) < 0)
         return -1;
     ret->killed_ms = clock_monotonic_ms() - started_ms;
     return kill_and_watch(victim, runs, record, moment, ret, err);

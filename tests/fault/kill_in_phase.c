@@ -2,7 +2,6 @@
 #include "tests/fault/kill_in_phase.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -31,12 +30,10 @@ int kill_in_phase(struct run *run, const char *stack, const char *phase, struct 
     bool hit = false;
 
     for (int i = 0; i < TRIES && !hit; i++) {
-        struct victim_report report = {0};
-        int result = kill_victim(run, (struct victim_moment){.stack = stack, .phase = phase}, &report, err);
+        cleanup_victim_report struct victim_report report = {0};
 
+        TRY(kill_victim(run, (struct victim_moment){.stack = stack, .phase = phase}, &report, err));
         hit = text_equal(report.phase, phase);
-        free(report.phase);
-        TRY(result);
     }
     CHECK(hit, "%d kills came too late for the phase %s", TRIES, phase);
     return 0;

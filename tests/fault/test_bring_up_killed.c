@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
-
 #include "harness/test.h"
 #include "tests/fault/kill_in_phase.h"
 
@@ -16,11 +14,9 @@ FLEET_TEST(bring_up_killed, leaves_nothing_at_any_moment, .gate = "host",
     TRY(test_run(test, &run, err));
     for (int i = 0; i <= KILLS; i++) {
         struct victim_moment moment = {.delay_ms = i == 0 ? -1 : whole_ms * (i - 1) / KILLS};
-        struct victim_report report = {0};
-        int result = kill_victim(run, moment, &report, err);
+        cleanup_victim_report struct victim_report report = {0};
 
-        free(report.phase);
-        TRY(result);
+        TRY(kill_victim(run, moment, &report, err));
         if (i == 0)
             whole_ms = report.killed_ms;
     }
