@@ -11,7 +11,7 @@
 
 /* What runs, not what lies on the disk. */
 static const char size_of_running_program[] =
-    "stat --dereference --format=%s /proc/$(systemctl show --value --property=MainPID " AGENT_SERVICE ")/exe";
+    "stat --dereference --format=%s /proc/$(systemctl show --value --property=MainPID " DEVICE_AGENT_SERVICE ")/exe";
 
 /** The same program, with bytes behind its end that no loader looks at. Caller frees *path. */
 static int make_other_build(const char *program, const char *directory, char **path, size_t *size, struct error *err)

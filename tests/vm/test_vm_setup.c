@@ -26,9 +26,10 @@ FLEET_TEST(vm_setup, second_run_changes_nothing, .gate = "vm", VM_NEEDS)
 /** How often the agent was started since then ("@seconds"), by the journal. */
 static int count_starts(struct vm_device *device, const char *since, int *ret, struct error *err)
 {
-    cleanup_free char *command = text_format("journalctl --sync; journalctl --quiet --output=cat --since=%s "
-                                             "MESSAGE_ID=" UNIT_STARTED " UNIT=" AGENT_SERVICE ".service | wc -l",
-                                             since);
+    cleanup_free char *command =
+        text_format("journalctl --sync; journalctl --quiet --output=cat --since=%s "
+                    "MESSAGE_ID=" UNIT_STARTED " UNIT=" DEVICE_AGENT_SERVICE ".service | wc -l",
+                    since);
     cleanup_free char *count = NULL;
 
     if (vm_device_line(device, command, &count, err) < 0)

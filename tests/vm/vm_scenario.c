@@ -204,7 +204,7 @@ int vm_scenario_wait_for_ping(struct vm_scenario *scenario, struct ping_reply **
 
 int vm_agent_property(struct vm_device *device, const char *property, char **ret, struct error *err)
 {
-    cleanup_free char *command = text_format("systemctl show --value --property=%s " AGENT_SERVICE, property);
+    cleanup_free char *command = text_format("systemctl show --value --property=%s " DEVICE_AGENT_SERVICE, property);
 
     return vm_device_line(device, command, ret, err);
 }

@@ -6,6 +6,7 @@
  * it: nothing desired of it, no container, its agent running, its cable plugged in and NATS up.
  */
 
+#include "deploy/device_setup_score.h"
 #include "fixtures/kv_admin.h"
 #include "fixtures/vm_stack.h"
 
@@ -17,10 +18,8 @@
 #define VM_STEP_MS 90000
 /** Where workloads publish their web server: the device is this test's alone meanwhile, and so are its ports. */
 #define VM_WEB_PORT 8080
-/** The agent on a device. */
-#define AGENT_SERVICE "fleet-agent"
-#define AGENT_PROGRAM "/usr/local/bin/harmony-fleet-agent"
-#define AGENT_CONFIG  "/etc/fleet-agent/agent-config.toml"
+/** The agent's configuration on a device. */
+#define AGENT_CONFIG DEVICE_AGENT_CONFIG "/agent-config.toml"
 
 struct vm_scenario {
     struct vm_stack *stack;
