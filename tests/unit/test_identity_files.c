@@ -9,12 +9,13 @@
 #include "base/text.h"
 #include "harness/test.h"
 
-#define PASSWD "root:x:0:0::/:/bin/sh\nfleet-admin:x:1234:1235::/home/fleet-admin:/bin/sh\n"
+#define ADMIN_HOME "/srv/fleet-admin"
+#define PASSWD     "root:x:0:0::/:/bin/sh\nfleet-admin:x:1234:1235::" ADMIN_HOME ":/bin/sh\n"
 
 /* A guest's file system as far as it matters, below the test's own directory. Caller frees *root. */
 static int make_root(const struct test_context *test, const char *passwd, char **ret, struct error *err)
 {
-    static const char *const directories[] = {"etc/ssh", "home/fleet-admin", "var/lib/systemd"};
+    static const char *const directories[] = {"etc/ssh", "srv/fleet-admin", "var/lib/systemd"};
     cleanup_free char *root = text_format("%s/root", test->artefacts);
     for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
         cleanup_free char *path = text_format("%s/%s", root, directories[i]);
@@ -70,8 +71,8 @@ FLEET_TEST(identity_files, are_those_of_the_device, NEEDS(CAPABILITY_ROOT))
     TRY(check_file(root, "etc/machine-id", "0123456789abcdef0123456789abcdef\n", 0444, 0, err));
     TRY(check_file(root, "etc/ssh/ssh_host_ed25519_key", "private\n", 0600, 0, err));
     TRY(check_file(root, "etc/ssh/ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA\n", 0644, 0, err));
-    TRY(check_file(root, "home/fleet-admin/.ssh/authorized_keys", "ssh-ed25519 BBBB somebody\n", 0600, 1234, err));
-    cleanup_free char *ssh = text_format("%s/home/fleet-admin/.ssh", root);
+    TRY(check_file(root, "srv/fleet-admin/.ssh/authorized_keys", "ssh-ed25519 BBBB somebody\n", 0600, 1234, err));
+    cleanup_free char *ssh = text_format("%s/srv/fleet-admin/.ssh", root);
     struct stat status;
     CHECK(stat(ssh, &status) == 0 && status.st_mode == (S_IFDIR | 0700), "mode %o", status.st_mode);
     CHECK(status.st_uid == 1234 && status.st_gid == 1235, "owner %u:%u", status.st_uid, status.st_gid);
