@@ -93,11 +93,6 @@ virConnectPtr hypervisor_connection(const struct hypervisor *hypervisor)
     return hypervisor->connection;
 }
 
-const char *hypervisor_uri(const struct hypervisor *hypervisor)
-{
-    return hypervisor->uri;
-}
-
 int hypervisor_network_namespace(const struct hypervisor *hypervisor)
 {
     return hypervisor->network_namespace;

@@ -31,8 +31,6 @@ DEFINE_CLEANUP(struct hypervisor *, hypervisor_free)
 
 /** The connection, for what is not here; borrowed. */
 virConnectPtr hypervisor_connection(const struct hypervisor *hypervisor);
-/** Its URI, e.g. for `virsh --connect`; borrowed. */
-const char *hypervisor_uri(const struct hypervisor *hypervisor);
 /** The network namespace, for sockets that are to reach guests (an fd for setns(2)); 0: ours. */
 int hypervisor_network_namespace(const struct hypervisor *hypervisor);
 

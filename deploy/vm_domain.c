@@ -21,12 +21,13 @@ struct platform {
     const char *machine;
     const char *console; /**< the kernel's name for the serial console */
     const char *features;
-    const char *emulated_cpu; /**< the oldest one that devices in the field have */
+    const char *emulated_cpu;       /**< the oldest one that devices in the field have */
+    const char *emulated_arguments; /**< for the kernel: what protects one process of a real processor from another */
 };
 
 static const struct platform platforms[] = {
-    {VM_AARCH64, "virt", "ttyAMA0", "<gic version='3'/>", "cortex-a72"},
-    {VM_X86_64, "q35", "ttyS0", "<acpi/><apic/>", "qemu64"},
+    {VM_AARCH64, "virt", "ttyAMA0", "<gic version='3'/>", "cortex-a72", "mitigations=off kpti=off nokaslr"},
+    {VM_X86_64, "q35", "ttyS0", "<acpi/><apic/>", "qemu64", "mitigations=off nokaslr"},
 };
 
 static const struct platform *find_platform(const char *architecture)
@@ -100,6 +101,8 @@ static void add_boot(struct text_buffer *xml, const struct vm_machine *machine, 
     add_value(xml, "<kernel>", machine->kernel, "</kernel>");
     add_value(xml, "<initrd>", machine->initrd, "</initrd>");
     text_buffer_format(xml, "<cmdline>console=%s quiet loglevel=3", platform->console);
+    if (text_equal(machine->accelerator, VM_TCG))
+        text_buffer_format(xml, " %s", platform->emulated_arguments);
     if (machine->kernel_arguments)
         add_value(xml, " ", machine->kernel_arguments, "");
     text_buffer_add(xml, "</cmdline></os>");

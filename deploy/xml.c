@@ -10,9 +10,6 @@
 
 #define QUIET (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
-DEFINE_CLEANUP(xmlDocPtr, xmlFreeDoc)
-DEFINE_CLEANUP(xmlXPathContextPtr, xmlXPathFreeContext)
-DEFINE_CLEANUP(xmlXPathObjectPtr, xmlXPathFreeObject)
 DEFINE_CLEANUP(xmlBufferPtr, xmlBufferFree)
 
 static const xmlChar *xml_string(const char *text)
@@ -20,38 +17,41 @@ static const xmlChar *xml_string(const char *text)
     return (const xmlChar *)text;
 }
 
-static int parse(const char *document, xmlDocPtr *ret, struct error *err)
-{
-    xmlDocPtr parsed = xmlReadMemory(document, (int)strlen(document), NULL, NULL, QUIET);
+/** A document and what an expression found in it. */
+struct selection {
+    xmlDocPtr document;
+    xmlXPathContextPtr context;
+    xmlXPathObjectPtr found;
+};
 
-    if (!parsed)
-        return error_set(err, &general_error_domain, GENERAL_INVALID, "parsing", "XML", "it is not well-formed");
-    *ret = parsed;
-    return 0;
+static void selection_clear(const struct selection *selection)
+{
+    xmlXPathFreeObject(selection->found);
+    xmlXPathFreeContext(selection->context);
+    xmlFreeDoc(selection->document);
 }
+#define cleanup_selection __attribute__((cleanup(selection_clear)))
 
-static int evaluate(xmlXPathContextPtr context, const char *expression, xmlXPathObjectPtr *ret, struct error *err)
+static int select_in(const char *document, const char *expression, struct selection *selection, struct error *err)
 {
-    xmlXPathObjectPtr found = xmlXPathEvalExpression(xml_string(expression), context);
-
-    if (!found)
+    selection->document = xmlReadMemory(document, (int)strlen(document), NULL, NULL, QUIET);
+    if (!selection->document)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "parsing", "XML", "it is not well-formed");
+    selection->context = memory_checked(xmlXPathNewContext(selection->document));
+    selection->found = xmlXPathEvalExpression(xml_string(expression), selection->context);
+    if (!selection->found)
         return error_set(err, &general_error_domain, GENERAL_INVALID, "evaluating XPath", expression,
                          "it is no expression");
-    *ret = found;
     return 0;
 }
 
 int xml_text(const char *document, const char *expression, char **ret, struct error *err)
 {
-    CLEANUP(xmlFreeDoc) xmlDocPtr parsed = NULL;
-    CLEANUP(xmlXPathFreeObject) xmlXPathObjectPtr found = NULL;
+    cleanup_selection struct selection selection = {0};
 
-    if (parse(document, &parsed, err) < 0)
+    if (select_in(document, expression, &selection, err) < 0)
         return -1;
-    CLEANUP(xmlXPathFreeContext) xmlXPathContextPtr context = memory_checked(xmlXPathNewContext(parsed));
-    if (evaluate(context, expression, &found, err) < 0)
-        return -1;
-    *ret = text_copy(found->type == XPATH_STRING ? (const char *)found->stringval : "");
+    *ret = text_copy(selection.found->type == XPATH_STRING ? (const char *)selection.found->stringval : "");
     return 0;
 }
 
@@ -67,21 +67,18 @@ static xmlNodePtr child_named(xmlNodePtr parent, const char *name)
 int xml_with_attribute(const char *document, const char *expression, const char *child, const char *attribute,
                        const char *value, char **ret, struct error *err)
 {
-    CLEANUP(xmlFreeDoc) xmlDocPtr parsed = NULL;
-    CLEANUP(xmlXPathFreeObject) xmlXPathObjectPtr found = NULL;
+    cleanup_selection struct selection selection = {0};
 
-    if (parse(document, &parsed, err) < 0)
+    if (select_in(document, expression, &selection, err) < 0)
         return -1;
-    CLEANUP(xmlXPathFreeContext) xmlXPathContextPtr context = memory_checked(xmlXPathNewContext(parsed));
-    if (evaluate(context, expression, &found, err) < 0)
-        return -1;
-    if (found->type != XPATH_NODESET || !found->nodesetval || found->nodesetval->nodeNr < 1)
+    const xmlNodeSet *nodes = selection.found->type == XPATH_NODESET ? selection.found->nodesetval : NULL;
+    if (!nodes || nodes->nodeNr < 1)
         return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "looking for", expression,
                          "the document has none");
-    xmlNodePtr node = found->nodesetval->nodeTab[0];
+    xmlNodePtr node = nodes->nodeTab[0];
     xmlSetProp(child_named(node, child), xml_string(attribute), xml_string(value));
     CLEANUP(xmlBufferFree) xmlBufferPtr buffer = memory_checked(xmlBufferCreate());
-    if (xmlNodeDump(buffer, parsed, node, 0, 0) < 0)
+    if (xmlNodeDump(buffer, selection.document, node, 0, 0) < 0)
         return error_set(err, &general_error_domain, GENERAL_FAILED, "printing", expression, "libxml2 refused");
     *ret = text_copy((const char *)xmlBufferContent(buffer));
     return 0;

@@ -98,14 +98,15 @@ static int check_image(struct podman_host *host, const char *image, const char *
     return 0;
 }
 
-FLEET_TEST(registry, has_the_test_images_for_every_architecture, .gate = "vm", NEEDS_REGISTRY)
+FLEET_TEST(registry, has_the_test_images_for_every_architecture, .gate = "vm",
+           NEEDS(CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES, CAPABILITY_REGISTRY, CAPABILITY_VM_WORKLOADS))
 {
     static const char *const images[] = {"hello-web:v1", "hello-web:v2", "toolbox:v1"};
     cleanup_scene struct scene scene = {0};
     cleanup_free char *storage = NULL;
     CLEANUP(process_free) struct process *registry = NULL;
 
-    TRY(registry_images_find(&storage, err));
+    TRY(vm_workloads_find(&storage, err));
     TRY(scene_open(test, "devices", &scene, err));
     struct registry_options options = {
         .name = "images", .network = scene.network, .address = REGISTRY_ADDRESS, .storage = storage, .read_only = true};
