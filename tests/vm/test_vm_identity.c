@@ -11,7 +11,11 @@
 
 #define CLOCK_MAX_MS 2000
 
-/* Devices that are restored from one saved state are one machine until each has been given an identity. */
+/*
+ * Devices that are restored from one saved state are one machine until each has been given an identity. One thing stays
+ * the same: /proc/sys/kernel/random/boot_id. The kernel draws it once, when it is first read (systemd does, as it
+ * starts), and lets nobody write it; restored devices are indeed the same boot. A reboot changes it, as it should.
+ */
 
 /** What tells a machine from others; asked in one command. */
 static const char ask_facts[] = "nic=$(ip -o -4 address show to %s | awk '{print $2}');"
@@ -20,8 +24,7 @@ static const char ask_facts[] = "nic=$(ip -o -4 address show to %s | awk '{print
                                 "echo mac=$(cat /sys/class/net/$nic/address);"
                                 "echo host-key=$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub);"
                                 "echo uuid=$(cat /proc/sys/kernel/random/uuid);"
-                                "echo random=$(od -An -N16 -tx1 /dev/urandom | tr -d ' ');"
-                                "echo boot-id=$(cat /proc/sys/kernel/random/boot_id)";
+                                "echo random=$(od -An -N16 -tx1 /dev/urandom | tr -d ' ')";
 static const char *const different[] = {"machine-id", "hostname", "mac", "host-key", "uuid", "random"};
 
 /** The value of "name=value" in lines of that. Caller frees; NULL: there is none. */
