@@ -225,12 +225,17 @@ static int accept_existing(struct provisioning *provisioning, virDomainPtr domai
     if (differences.size > 0)
         return error_set(err, &general_error_domain, GENERAL_CONFLICT, "provisioning", name,
                          "there is a domain of that name, and it is another one: %s", differences.data);
-    if (virDomainIsActive(domain) == 1)
-        return 0;
-    struct score_step step = score_step_begin(provisioning->topology, "VM start", &provisioning->provisioned.outcome);
-    int result = boot(provisioning, domain, err);
-    step.changed = true;
-    score_step_end(&step);
+    int result = 0;
+    if (virDomainIsActive(domain) != 1) {
+        struct score_step step =
+            score_step_begin(provisioning->topology, "VM start", &provisioning->provisioned.outcome);
+        result = boot(provisioning, domain, err);
+        step.changed = true;
+        score_step_end(&step);
+    }
+    /* One that was to be restored is defined without a cable: whoever began with it may not have come to plug it in. */
+    if (result == 0 && provisioning->score->saved_state)
+        result = hypervisor_set_link(provisioning->hypervisor, name, true, err);
     return result;
 }
 
