@@ -9,8 +9,9 @@
 #include "deploy/nats_score.h"
 
 struct fleet_agent_score {
-    const char *agent_program; /**< absolute path */
-    const char *directory;     /**< configuration, secret and state */
+    const char *agent_program; /**< Linux host: absolute path */
+    const char *directory;     /**< Linux host: configuration, secret and state */
+    const char *image;         /**< Kubernetes: of the agent, a Pod "agent-<device>" with runtime_enabled = false */
     const char *device_id;
     const struct device_label *labels;
     size_t label_count;
@@ -32,7 +33,7 @@ struct fleet_agent_deployed {
 };
 void fleet_agent_deployed_clear(struct fleet_agent_deployed *deployed);
 
-/** Deploy to a Linux host. Smoke check: the agent answers a ping. */
+/** Deploy to a Kubernetes API (a Pod), else to a Linux host. Smoke check: the agent answers a ping. */
 MUST_CHECK int fleet_agent_score_interpret(const struct fleet_agent_score *score, struct topology *topology,
                                            struct deadline deadline, struct fleet_agent_deployed *ret,
                                            struct error *err);

@@ -13,23 +13,34 @@ struct user_password {
 };
 
 struct fleet_nats_score {
-    const char *server_program;  /**< absolute path of nats-server >= 2.10 */
-    const char *directory;       /**< configuration and JetStream store */
-    const char *listen_address;  /**< NULL: 127.0.0.1 */
-    int port;                    /**< 0: ask the system for a free one at the first interpret and keep it */
+    const char *server_program; /**< Linux host: absolute path of nats-server >= 2.10; same below */
+    const char *directory;      /**< configuration and JetStream store */
+    const char *listen_address; /**< NULL: 127.0.0.1 */
+    int port;                   /**< 0: ask the system for a free one at the first interpret and keep it */
+
+    const char *image;   /**< Kubernetes: of nats-server; same below */
+    int replicas;        /**< 0: 1; or 3, a cluster whose streams are replicated by as many */
+    int node_port;       /**< of the Service; 0: the Service is reached inside the cluster only */
+    const char *storage; /**< size of the volume of each replica ("1Gi"): a PersistentVolumeClaim; NULL: emptyDir, which
+                                 survives its containers but not its Pod */
+    const char
+        *sync_interval;      /**< how long written desired states may lie unsynced ("always", "10s"); NULL: "always" */
+    int termination_grace_s; /**< 0: 10 */
+
     struct user_password admin;  /**< may do everything */
     struct user_password device; /**< shared by the devices: publishes what agents publish, never desired-state */
 };
 
 struct fleet_nats_deployed {
-    char *url; /**< "nats://127.0.0.1:4222"; owned */
+    char *url;            /**< "nats://127.0.0.1:4222"; NULL: it cannot be reached from here; owned */
+    char *in_cluster_url; /**< Kubernetes: for Pods of this cluster; else NULL; owned */
     int port;
     struct score_outcome outcome;
 };
 void fleet_nats_deployed_clear(struct fleet_nats_deployed *deployed);
 
 /**
- * Deploy to a Linux host. Smoke check: both users connect, JetStream answers, the four buckets exist.
+ * Deploy to a Kubernetes API (a StatefulSet and a Service "nats"), else to a Linux host. Smoke check: both users connect, JetStream answers, the four buckets exist.
  * Errors: deploy, and what the topology reports.
  */
 MUST_CHECK int fleet_nats_score_interpret(const struct fleet_nats_score *score, struct topology *topology,

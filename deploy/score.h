@@ -12,8 +12,9 @@
 #include "base/deadline.h"
 #include "base/error.h"
 
-struct linux_host; /* deploy/linux_host.h */
-struct hypervisor; /* deploy/hypervisor.h */
+struct linux_host;        /* deploy/linux_host.h */
+struct hypervisor;        /* deploy/hypervisor.h */
+struct kubernetes_target; /* deploy/kubernetes_target.h */
 
 extern const struct error_domain deploy_error_domain;
 enum deploy_error {
@@ -33,6 +34,7 @@ struct topology {
     const char *name;                      /**< for messages: "this host", "fleet-e2e-vm-1a2b3c4d-0" */
     struct linux_host *linux_host;         /**< NULL: not a Linux host */
     struct hypervisor *hypervisor;         /**< NULL: no machines can be made */
+    struct kubernetes_target *kubernetes;  /**< NULL: no Kubernetes API */
     const struct score_observer *observer; /**< may be NULL */
 };
 

@@ -70,6 +70,16 @@ private_apt_open() (
     exit 1
 )
 
+# private_apt_add_source DIRECTORY: let apt-get source work there too.
+private_apt_add_source() (
+    file=$(private_apt_source "$1")
+    case $file in
+    *.list) sed -i -e p -e 's/^deb /deb-src /' "$file" ;;
+    *) sed -i 's/^Types: deb$/Types: deb deb-src/' "$file" ;;
+    esac
+    private_apt "$1" apt-get update
+)
+
 # apt_transport_options: how this machine's apt reaches its mirrors (proxies, checks, credentials), in the form of
 # apt.conf(5), for a program that does not read /etc/apt: mmdebstrap --aptopt=FILE. It writes them into the tree it
 # makes too, from which they have to be removed.
