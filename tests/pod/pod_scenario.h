@@ -11,7 +11,7 @@
 #include "kubernetes/kube_object.h"
 #include "kubernetes/kube_watch.h"
 
-#define POD_NEEDS NEEDS(CAPABILITY_KUBERNETES, CAPABILITY_NATS_SERVER)
+#define POD_NEEDS NEEDS(CAPABILITY_CLUSTER, CAPABILITY_NATS_SERVER)
 
 /** How long anything may take that is waited for, in ms: generous, since all of it is sanitized and shares two cores. */
 #define POD_STEP_MS 30000

@@ -93,7 +93,7 @@ static int expect_error(struct stack *stack, const char *name, const char *devic
 }
 
 FLEET_TEST(pod, status_aggregates, .gate = "pod",
-           NEEDS(CAPABILITY_KUBERNETES, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
+           NEEDS(CAPABILITY_CLUSTER, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_runner struct runner runner = {0};
