@@ -24,6 +24,7 @@ struct fleet_agent_score {
     const char *const *environment; /**< for its process; may be NULL */
     /** The smoke check asks as this user (needs request rights); user NULL: no smoke check (NATS is known to be down). */
     struct user_password smoke_check;
+    const char *smoke_check_url; /**< where we reach that NATS; NULL: nats_url */
 };
 
 struct fleet_agent_deployed {

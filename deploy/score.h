@@ -21,6 +21,7 @@ enum deploy_error {
     DEPLOY_INVALID_SCORE = 1,  /**< the score's data is unusable; nothing was touched */
     DEPLOY_NO_CAPABILITY,      /**< the topology lacks what the score needs; the detail names it */
     DEPLOY_SMOKE_CHECK_FAILED, /**< deployed, but it does not answer; the cause says how it was asked */
+    DEPLOY_PORT_TAKEN,         /**< another Service has the NodePort */
 };
 
 /** Told of each step as it happens, so that a caller can show and time it. */
