@@ -9,6 +9,7 @@
 
 #define FIELD_MANAGER "fleet-e2e"
 
+char pod_label[] = POD_LABEL;
 const struct kube_resource fleet_deployments = {FLEET_API_VERSION, "Deployment", "deployments", true};
 const struct kube_resource fleet_devices = {FLEET_API_VERSION, "Device", "devices", false};
 
@@ -242,7 +243,7 @@ int pod_add_device(struct stack *stack, const char *name, const char *label, con
 {
     cleanup_free char *unique = host_stack_unique_name(name);
     cleanup_free char *value = text_copy(label);
-    const struct device_label labels[] = {{.key = POD_LABEL, .value = value}};
+    const struct device_label labels[] = {{.key = pod_label, .value = value}};
     const struct stack_device_options options = {.name = unique, .labels = labels, .label_count = 1};
 
     return stack_add_device(stack, &options, ret, err);

@@ -23,6 +23,7 @@
 #define POD_SCORE                                                                                                      \
     "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":\"localhost/hello-web:v1\"}]}}"
 
+extern char pod_label[]; /* POD_LABEL, as a key of struct device_label */
 extern const struct kube_resource fleet_deployments, fleet_devices;
 
 /** Apply a Deployment whose selector is POD_LABEL=`label`. */

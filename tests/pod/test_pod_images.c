@@ -42,6 +42,30 @@ FLEET_TEST(pod_images, second_time_nothing_is_built, .gate = "pod",
     return 0;
 }
 
+FLEET_TEST(pod_images, are_brought_to_the_cluster_when_missing_or_asked_to, .gate = "pod",
+           NEEDS(CAPABILITY_CLUSTER, CAPABILITY_PODMAN, CAPABILITY_NATS_SERVER))
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    cleanup_pod_archive struct pod_archive archive = {0};
+    cleanup_free char *program = NULL;
+    bool imported[3] = {false, true, false};
+
+    unsetenv(POD_IMAGES_FORCE);
+    TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err));
+    TRY(nats_server_find(&program, err));
+    TRY(pod_archive_ensure("nats-server", program, deadline_in_ms(STEP_MS), &archive, err));
+    for (size_t i = 0; i < ARRAY_SIZE(imported); i++) {
+        cleanup_free char *image = NULL;
+        if (i + 1 == ARRAY_SIZE(imported))
+            setenv(POD_IMAGES_FORCE, "1", 1);
+        TRY(cluster_import_image(cluster, archive.reference, archive.path, deadline_in_ms(STEP_MS), &imported[i],
+                                 &image, err));
+    }
+    CHECK(!imported[1], "it is imported though it is there");
+    CHECK(imported[2], POD_IMAGES_FORCE "=1 does nothing");
+    return 0;
+}
+
 /* Each says its version, as nobody, with nothing to write to. */
 static cJSON *pod_of(const char *namespace_name, const struct pod_images *images)
 {

@@ -100,8 +100,8 @@ FLEET_TEST(pod, status_aggregates, .gate = "pod",
     cleanup_free char *name = host_stack_unique_name("status");
     cleanup_free char *label = host_stack_unique_name("label");
     cleanup_free char *other = host_stack_unique_name("other");
-    struct device_label labels[] = {{.key = POD_LABEL, .value = label}};
-    struct device_label other_labels[] = {{.key = POD_LABEL, .value = other}};
+    struct device_label labels[] = {{.key = pod_label, .value = label}};
+    struct device_label other_labels[] = {{.key = pod_label, .value = other}};
     CLEANUP(kv_bucket_free) struct kv_bucket *infos = NULL;
     struct wire_key info;
     const char *refuser;
