@@ -2,6 +2,8 @@
 #include "kubernetes/kube_connection.h"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,8 @@ struct kube_connection {
     char *base_url;   /* with the name that the server's certificate has */
     char *connect_to; /* libcurl's "::host:port": where the server really is; NULL: where the URL says */
     CURL *easy;
-    CURLM *multi; /* owns the kept connection, and can wait for other descriptors too */
+    CURLM *multi;   /* owns the kept connection, and can wait for other descriptors too */
+    long untrusted; /* OpenSSL's reason to refuse the server's certificate; X509_V_OK: it did not */
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -151,13 +154,35 @@ static unsigned set_blob(CURL *easy, CURLoption option, const char *text)
     return text ? curl_easy_setopt(easy, option, &blob) : 0;
 }
 
-static unsigned set_tls(const struct kube_connection *connection, const struct kube_identity *identity)
+static int verify(X509_STORE_CTX *store, void *context)
+{
+    struct kube_connection *connection = context;
+    int verified = X509_verify_cert(store);
+
+    connection->untrusted = verified > 0 ? X509_V_OK : X509_STORE_CTX_get_error(store);
+    return verified;
+}
+
+/* libcurl tells only some refusals from a connection that broke off. One it does not: a cluster that was made anew, whose
+ * authority has the name of the former one, but another key. */
+static CURLcode on_tls_context(CURL *easy, void *tls_context, void *context)
+{
+    (void)easy;
+    SSL_CTX_set_cert_verify_callback(tls_context, verify, context);
+    return CURLE_OK;
+}
+
+static unsigned set_tls(struct kube_connection *connection, const struct kube_identity *identity)
 {
     CURL *easy = connection->easy;
     const struct kube_config *config = connection->config;
     unsigned failed = curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, config->insecure_skip_tls ? 0L : 1L);
 
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, config->insecure_skip_tls ? 0L : 2L);
+    if (!config->insecure_skip_tls) {
+        failed |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+        failed |= curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, connection);
+    }
     failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (config->ca_data) {
         failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
@@ -231,6 +256,8 @@ static int explain(const struct exchange *exchange, CURLcode code, struct error 
     const struct kube_connection *connection = exchange->connection;
     const char *reason = *connection->reason ? connection->reason : curl_easy_strerror(code);
 
+    if (code != CURLE_OK && connection->untrusted != X509_V_OK)
+        return fail(exchange, KUBE_UNTRUSTED, X509_verify_cert_error_string(connection->untrusted), err);
     switch (code) {
     case CURLE_OK:
         return 0;
@@ -296,6 +323,7 @@ static int run(struct exchange *exchange, const struct kube_identity *identity, 
 
     curl_easy_reset(easy); /* keeps the connection, drops every option of the former exchange */
     connection->reason[0] = '\0';
+    connection->untrusted = X509_V_OK;
     unsigned failed = set_transport(connection) | set_request(exchange, headers) | set_identity(easy, identity) |
                       set_tls(connection, identity) | curl_easy_setopt(easy, CURLOPT_URL, url);
     if (connect_to)

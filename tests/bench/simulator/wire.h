@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A connection of simulated devices: what it writes to the buckets, and how long the server took to say so.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/deadline.h"
+#include "messaging/connection.h"
+#include "tests/bench/simulator/event_loop.h"
+#include "tests/bench/simulator/latency.h"
+
+/** What all devices together have done. Any thread counts, by COUNT(). */
+struct simulator_counts {
+    uint64_t heartbeats;
+    uint64_t desired;               /**< desired states that came */
+    uint64_t removed;               /**< desired states that went */
+    uint64_t states;                /**< device states written or deleted */
+    uint64_t pings;                 /**< answered */
+    uint64_t written;               /**< keys written or deleted, of all buckets */
+    uint64_t acknowledged;          /**< of these, those the server has stored */
+    uint64_t refused;               /**< of these, those it has not */
+    uint64_t lost;                  /**< connections lost */
+    struct latency acknowledgement; /**< key written → stored */
+    struct latency desired_age;     /**< desired state stored (the server's clock) → here (ours) */
+};
+#define COUNT(counter) ((void)__atomic_add_fetch(&(counter), 1, __ATOMIC_RELAXED))
+
+/** Where a connection goes, and who does its reading. All borrowed, and must outlive it. */
+struct wire_options {
+    const char *url;
+    const struct credentials *credentials; /**< NULL: none */
+    struct event_loop *loop;
+    struct simulator_counts *counts;
+    /** Called when the connection is there again after a loss, from a thread of nats.c's. Must not block. */
+    void (*reconnected)(void *context);
+    void *context;
+};
+
+struct wire {
+    struct wire_options options;
+    natsConnection *connection;
+    jsCtx *jetstream;
+    natsSubscription *acknowledgements;
+    char *inbox; /* of the acknowledgements: "<inbox>.<µs>", when they were asked for */
+};
+
+/** Connect; `wire` is zeroed and stays where it is until wire_clear. Errors: nats. */
+MUST_CHECK int wire_open(struct wire *wire, const struct wire_options *options, struct error *err);
+/** Put a value, or delete the key (value NULL), without waiting for the server. Errors: nats (the connection ended). */
+MUST_CHECK int wire_write(struct wire *wire, const char *bucket, const char *key, const char *value, struct error *err);
+/** Every write has been answered, one way or the other. */
+bool wire_is_settled(const struct simulator_counts *counts);
+/** No callback of it begins after this. */
+void wire_close(struct wire *wire);
+/** Free what is left; nats.c must have been stopped (nats_library_stop), as it could still be calling us. */
+void wire_clear(struct wire *wire);
