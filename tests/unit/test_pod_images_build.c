@@ -12,7 +12,7 @@
 #include "harness/test.h"
 
 #define NAME      "harmony-fleet-agent"
-#define ENTRY     "/" NAME
+#define ENTRY     "/harmony-fleet-agent"
 #define BUILD_MS  60000
 #define WARM_MS   100 /* it takes under 1 */
 #define USER_LINE "nonroot:x:65532:65532:"
