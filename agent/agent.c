@@ -19,9 +19,9 @@
 #include "agent/outbox.h"
 #include "agent/reconciler.h"
 #include "agent/state_lock.h"
-#include "agent/thread.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #define FIRST_CONNECT_MS  100 /* the head start commands get over everything else */
 #define FAREWELL_MS       200 /* for NATS to take note that commands are not answered any more */

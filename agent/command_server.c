@@ -6,13 +6,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/subscription_gate.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/commands.h"
 #include "messaging/connection.h"
 #include "messaging/headers.h"
+#include "messaging/subscription_gate.h"
 
 #define SHOWN_VERB_MAX 64 /* bytes of an unknown verb that are repeated in the reply */
 #define LAST_CALL_MS   1000

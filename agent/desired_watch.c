@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "agent/key_table.h"
-#include "agent/subscription_gate.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "messaging/headers.h"
+#include "messaging/subscription_gate.h"
 
 #define STREAM         "KV_" BUCKET_DESIRED_STATE
 #define SUBJECT_PREFIX "$KV." BUCKET_DESIRED_STATE "."

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/thread.h"
 #include "base/deadline.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 struct inbox {
     pthread_mutex_t mutex; /* of all that follows */

@@ -4,10 +4,10 @@
 #include <limits.h>
 #include <string.h>
 
-#include "agent/thread.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "contracts/names.h"
 
 #define RETRY_MIN_MS 100

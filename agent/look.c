@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "agent/thread.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 struct look {
     struct podman_client *client;

@@ -7,11 +7,11 @@
 #include "agent/json_lines.h"
 #include "agent/podman_client.h"
 #include "agent/retry_delay.h"
-#include "agent/thread.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 enum {
     RECONNECT_FIRST_MS = 100,

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "agent/reconciler_worker.h"
-#include "agent/thread.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 enum {
     EVENTS_SETTLE_MS = 50, /* events come in bursts: stop, died, cleanup, remove */

@@ -14,7 +14,7 @@
 #include "agent/look.h"
 #include "agent/podman_events.h"
 #include "agent/reconciler.h"
-#include "agent/thread.h"
+#include "base/thread.h"
 
 /** podman does not answer. */
 struct outage {

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "agent/thread.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 enum {
     CANCEL_CHECKED_MS = 50, /* a cancelled removal is noticed so soon */

@@ -6,10 +6,10 @@
 
 #include "agent/converge.h"
 #include "agent/podman_client.h"
-#include "agent/thread.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 struct work {
     struct convergence convergence;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 #define CREDENTIAL_TEXT_MAX 256  /* bytes of a user name or password */
+#define GROUPS_MAX          64   /* of this process that are looked at */
 #define SECRET_FILE_MAX     4096 /* bytes of a secret's file; a token will fit too */
 
 static const char *auth_code_name(int code)
@@ -76,6 +77,23 @@ void credentials_free(struct credentials *credentials)
     free(credentials);
 }
 
+/**
+ * A file of root's that one group of ours may read, and nobody change: how a Secret comes to a Pod that is not root's.
+ * Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/ (fsGroup)
+ */
+static bool is_given_to_our_group(const struct stat *status)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = getgroups(ARRAY_SIZE(groups), groups);
+
+    if (geteuid() == 0 || status->st_uid != 0 || (status->st_mode & 07777) != 0440)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (groups[i] == status->st_gid)
+            return true;
+    return status->st_gid == getegid();
+}
+
 /** Refuse a file whose content others could have read or written. */
 static int check_private(const char *path, const struct stat *status, struct error *err)
 {
@@ -83,6 +101,8 @@ static int check_private(const char *path, const struct stat *status, struct err
 
     if (!S_ISREG(status->st_mode))
         return error_set(err, &auth_error_domain, AUTH_INVALID, "reading secret", path, "is not a regular file");
+    if (is_given_to_our_group(status))
+        return 0;
     if (mode & 077)
         return error_set(err, &auth_error_domain, AUTH_INSECURE_FILE, "reading secret", path,
                          "mode %04o lets group or others use it; mend it with: chmod 600 %s", mode, path);

@@ -64,11 +64,8 @@ static int check_podman(const struct fleet_agent_score *score, struct error *err
     return 0;
 }
 
-int agent_score_validate(const struct fleet_agent_score *score, struct error *err)
+int agent_score_check_config(const struct fleet_agent_score *score, struct error *err)
 {
-    if (score_check_program(FLEET_AGENT_SCORE, "agent_program", score->agent_program, err) < 0 ||
-        score_check_path(FLEET_AGENT_SCORE, "directory", score->directory, err) < 0)
-        return -1;
     if (!token_is_valid(score->device_id))
         return score_refuse(err, FLEET_AGENT_SCORE, "device_id", "\"%s\" is not 1 to %d of A-Z, a-z, 0-9, '_' and '-'",
                             score->device_id ? score->device_id : "", TOKEN_MAX);
@@ -76,12 +73,20 @@ int agent_score_validate(const struct fleet_agent_score *score, struct error *er
         (score->smoke_check.user &&
          score_check_credentials(FLEET_AGENT_SCORE, "smoke_check", &score->smoke_check, NULL, err) < 0))
         return -1;
-    if (check_labels(score, err) < 0 || agent_score_check_url("nats_url", score->nats_url, err) < 0 ||
-        check_podman(score, err) < 0)
+    if (check_labels(score, err) < 0 || agent_score_check_url("nats_url", score->nats_url, err) < 0)
         return -1;
     if (check_interval("heartbeat_interval_ms", score->heartbeat_interval_ms, err) < 0)
         return -1;
     return check_interval("reconcile_interval_ms", score->reconcile_interval_ms, err);
+}
+
+int agent_score_validate(const struct fleet_agent_score *score, struct error *err)
+{
+    if (score_check_program(FLEET_AGENT_SCORE, "agent_program", score->agent_program, err) < 0 ||
+        score_check_path(FLEET_AGENT_SCORE, "directory", score->directory, err) < 0 ||
+        agent_score_check_config(score, err) < 0)
+        return -1;
+    return check_podman(score, err);
 }
 
 /** `key = "value"`; what was validated has no control characters (TOML 1.0, Strings). */

@@ -105,11 +105,29 @@ static int find_log(struct deployment *deployment, struct error *err)
     return 0;
 }
 
+static int interpret_on_kubernetes(const struct fleet_agent_score *score, struct topology *topology,
+                                   struct deadline deadline, struct fleet_agent_deployed *ret, struct error *err)
+{
+    struct fleet_agent_deployed deployed = {0};
+
+    if (fleet_agent_score_apply(score, topology, deadline, &deployed, err) < 0)
+        return -1;
+    if (fleet_agent_score_wait(score, topology, deadline, &deployed, err) < 0) {
+        fleet_agent_deployed_clear(&deployed);
+        return -1;
+    }
+    fleet_agent_deployed_clear(ret);
+    *ret = deployed;
+    return 0;
+}
+
 int fleet_agent_score_interpret(const struct fleet_agent_score *score, struct topology *topology,
                                 struct deadline deadline, struct fleet_agent_deployed *ret, struct error *err)
 {
     struct deployment deployment = {.score = score, .topology = topology, .deadline = deadline};
 
+    if (topology->kubernetes)
+        return interpret_on_kubernetes(score, topology, deadline, ret, err);
     if (agent_score_validate(score, err) < 0 ||
         score_linux_host(FLEET_AGENT_SCORE, topology, &deployment.host, err) < 0)
         return -1;

@@ -11,9 +11,16 @@
 /** What asking needs. */
 struct question {
     const struct agent_smoke_check *check;
-    const struct linux_host *host;
     struct deadline deadline;
     struct fleet_commands_client *client;
+    agent_still_running still_running;
+    void *context; /**< of still_running */
+};
+
+/** What asking a host needs. */
+struct host_question {
+    const struct linux_host *host;
+    const char *service;
 };
 
 static int answers_ping(void *context, struct text_buffer *state, struct error *err)
@@ -31,11 +38,11 @@ static int answers_ping(void *context, struct text_buffer *state, struct error *
         error_move(err, &failure);
         return -1;
     }
-    return score_check_running(question->host, question->check->service, err);
+    return question->still_running(question->context, err);
 }
 
-static int ask(const struct agent_smoke_check *check, const struct linux_host *host, struct deadline deadline,
-               struct error *err)
+int agent_answers(const struct agent_smoke_check *check, agent_still_running still_running, void *context,
+                  struct deadline deadline, struct error *err)
 {
     static const struct wait_options options = {.interval_ms = FIRST_WAIT_MS};
     CLEANUP(credentials_free) struct credentials *credentials = NULL;
@@ -51,12 +58,23 @@ static int ask(const struct agent_smoke_check *check, const struct linux_host *h
     if (nats_connection_open(&settings, &connection, err) < 0 ||
         fleet_commands_client_new(connection, "smoke-check", &client, err) < 0)
         return -1;
-    struct question question = {check, host, deadline, client};
+    struct question question = {check, deadline, client, still_running, context};
     return wait_until("the agent to answer a ping", answers_ping, &question, &options, deadline, err);
+}
+
+static int runs_on_host(void *context, struct error *err)
+{
+    const struct host_question *question = context;
+
+    return score_check_running(question->host, question->service, err);
 }
 
 int agent_smoke_check(const struct agent_smoke_check *check, const struct linux_host *host, struct deadline deadline,
                       struct error *err)
 {
-    return ask(check, host, deadline, err) < 0 ? score_smoke_check_failed(err, host, check->service) : 0;
+    struct host_question question = {host, check->service};
+
+    if (agent_answers(check, runs_on_host, &question, deadline, err) < 0)
+        return score_smoke_check_failed(err, host, check->service);
+    return 0;
 }

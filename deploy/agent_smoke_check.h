@@ -10,11 +10,20 @@
 
 struct agent_smoke_check {
     const char *score;   /**< its name, in messages */
-    const char *service; /**< the agent's service on the host */
+    const char *service; /**< the agent's service on the host; agent_answers does not look at it */
     const char *device_id;
     const char *nats_url;      /**< where we reach NATS, which may be another address than the device's */
     struct user_password user; /**< needs request rights */
 };
+
+/** Asked while there is no answer: 0: the agent may answer yet; -1 with *err set: it will not. */
+typedef int (*agent_still_running)(void *context, struct error *err);
+/**
+ * Ask until the agent answers, wherever it is; given up early when `still_running` says so.
+ * Errors: GENERAL_TIMEOUT; of the connection; of still_running.
+ */
+MUST_CHECK int agent_answers(const struct agent_smoke_check *check, agent_still_running still_running, void *context,
+                             struct deadline deadline, struct error *err);
 
 /**
  * Ask until the agent answers; given up early when its service does not run any more. Nothing is asked of the host but,

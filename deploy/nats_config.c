@@ -63,14 +63,21 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
+int nats_score_check_users(const struct fleet_nats_score *score, struct error *err)
+{
+    if (check_user("admin", &score->admin, err) < 0 || check_user("device", &score->device, err) < 0)
+        return -1;
+    if (strcmp(score->admin.user, score->device.user) == 0)
+        return score_refuse(err, FLEET_NATS_SCORE, "device", "it must be another user than the admin");
+    return 0;
+}
+
 int nats_score_validate(const struct fleet_nats_score *score, struct error *err)
 {
     if (score_check_program(FLEET_NATS_SCORE, "server_program", score->server_program, err) < 0 ||
         score_check_path(FLEET_NATS_SCORE, "directory", score->directory, err) < 0 ||
-        check_user("admin", &score->admin, err) < 0 || check_user("device", &score->device, err) < 0)
+        nats_score_check_users(score, err) < 0)
         return -1;
-    if (strcmp(score->admin.user, score->device.user) == 0)
-        return score_refuse(err, FLEET_NATS_SCORE, "device", "it must be another user than the admin");
     if (score->port < 0 || score->port > UINT16_MAX)
         return score_refuse(err, FLEET_NATS_SCORE, "port", "%d is not within 0 and %d", score->port, UINT16_MAX);
     if (score->listen_address && !is_address(score->listen_address))
@@ -87,6 +94,7 @@ const char *nats_connect_address(const struct fleet_nats_score *score)
     return score->listen_address && !any ? score->listen_address : LOOPBACK;
 }
 
+/** A value in quotes, between two pieces of text. */
 static void add_member(struct text_buffer *text, const char *before, const char *value, const char *after)
 {
     text_buffer_add(text, before);
@@ -102,7 +110,12 @@ static void add_subjects(struct text_buffer *text, const char *action, const cha
     text_buffer_add(text, "        ] }\n");
 }
 
-static void add_users(struct text_buffer *text, const struct fleet_nats_score *score)
+void nats_config_add_limits(struct text_buffer *text)
+{
+    text_buffer_format(text, "max_payload: %d\n", MAX_PAYLOAD);
+}
+
+void nats_config_add_users(struct text_buffer *text, const struct fleet_nats_score *score)
 {
     text_buffer_add(text, "authorization {\n  users: [\n");
     add_member(text, "    { user: ", score->admin.user, ", ");
@@ -123,12 +136,13 @@ char *nats_config_text(const struct fleet_nats_score *score, int port)
     text_buffer_add(&text,
                     "# Written by FleetNatsScore. The next deployment replaces it.\nserver_name: \"fleet-nats\"\n");
     add_member(&text, "host: ", score->listen_address ? score->listen_address : LOOPBACK, "\n");
-    text_buffer_format(&text, "port: %d\nmax_payload: %d\n", port, MAX_PAYLOAD);
+    text_buffer_format(&text, "port: %d\n", port);
+    nats_config_add_limits(&text);
     /*
      * JetStream's own sync interval (two minutes) is kept: a value survives the server's death at once, since the kernel
      * has it, and a power cut costs what agents report again anyway and what an operator writes again when it differs.
      */
     add_member(&text, "jetstream {\n  store_dir: ", store, "\n}\n");
-    add_users(&text, score);
+    nats_config_add_users(&text, score);
     return text_buffer_take(&text);
 }

@@ -11,8 +11,8 @@
 #include "deploy/free_port.h"
 #include "deploy/log_tail.h"
 #include "deploy/nats_config.h"
+#include "deploy/nats_smoke_check.h"
 #include "deploy/score_steps.h"
-#include "messaging/kv.h"
 
 #define SERVICE       "fleet-nats"
 #define PORT_ATTEMPTS 3 /* of asking for a port that somebody else takes before the server does */
@@ -35,6 +35,7 @@ struct deployment {
 void fleet_nats_deployed_clear(struct fleet_nats_deployed *deployed)
 {
     free(deployed->url);
+    free(deployed->in_cluster_url);
     *deployed = (struct fleet_nats_deployed){0};
 }
 
@@ -171,39 +172,10 @@ static int keep_port(struct deployment *deployment, struct error *err)
                                          err);
 }
 
-static int connect_as(const struct deployment *deployment, const char *role, const struct user_password *user,
-                      struct credentials **credentials, struct nats_connection **ret, struct error *err)
-{
-    const char *const urls[] = {deployment->url, NULL};
-    cleanup_free char *name = text_format("smoke check as %s", role);
-    struct nats_settings settings = {
-        .urls = urls, .name = name, .connect_timeout_ms = deadline_poll_ms(deployment->deadline)};
-
-    if (score_check_credentials(FLEET_NATS_SCORE, role, user, credentials, err) < 0)
-        return -1;
-    settings.credentials = *credentials;
-    if (nats_connection_open(&settings, ret, err) < 0 || nats_connection_flush(*ret, deployment->deadline, err) < 0)
-        return error_wrap(err, "connecting as", role);
-    return 0;
-}
-
-static int check_answers(const struct deployment *deployment, struct error *err)
-{
-    CLEANUP(credentials_free) struct credentials *admin = NULL;
-    CLEANUP(credentials_free) struct credentials *device = NULL;
-    CLEANUP(nats_connection_free) struct nats_connection *as_admin = NULL;
-    CLEANUP(nats_connection_free) struct nats_connection *as_device = NULL;
-
-    if (connect_as(deployment, "admin", &deployment->score->admin, &admin, &as_admin, err) < 0 ||
-        kv_ensure_fleet_buckets(as_admin, err) < 0)
-        return -1;
-    return connect_as(deployment, "device", &deployment->score->device, &device, &as_device, err);
-}
-
 static int smoke_check(struct deployment *deployment, struct error *err)
 {
     struct score_step step = score_step_begin(deployment->topology, "smoke check of nats", &deployment->outcome);
-    int result = check_answers(deployment, err);
+    int result = nats_smoke_check(deployment->score, deployment->url, deployment->deadline, err);
 
     score_step_end(&step);
     return result;
@@ -218,12 +190,30 @@ static int deploy_once(struct deployment *deployment, struct error *err)
     return keep_port(deployment, err);
 }
 
+static int interpret_on_kubernetes(const struct fleet_nats_score *score, struct topology *topology,
+                                   struct deadline deadline, struct fleet_nats_deployed *ret, struct error *err)
+{
+    struct fleet_nats_deployed deployed = {0};
+
+    if (fleet_nats_score_apply(score, topology, deadline, &deployed, err) < 0)
+        return -1;
+    if (fleet_nats_score_wait(score, topology, deadline, &deployed, err) < 0) {
+        fleet_nats_deployed_clear(&deployed);
+        return -1;
+    }
+    fleet_nats_deployed_clear(ret);
+    *ret = deployed;
+    return 0;
+}
+
 int fleet_nats_score_interpret(const struct fleet_nats_score *score, struct topology *topology,
                                struct deadline deadline, struct fleet_nats_deployed *ret, struct error *err)
 {
     struct deployment deployment = {.score = score, .topology = topology, .deadline = deadline};
     int result;
 
+    if (topology->kubernetes)
+        return interpret_on_kubernetes(score, topology, deadline, ret, err);
     if (nats_score_validate(score, err) < 0 || score_linux_host(FLEET_NATS_SCORE, topology, &deployment.host, err) < 0)
         return -1;
     for (int attempt = 1; (result = deploy_once(&deployment, err)) < 0; attempt++) {
@@ -236,6 +226,6 @@ int fleet_nats_score_interpret(const struct fleet_nats_score *score, struct topo
         return error_wrap(err, "deploying NATS to", topology->name);
     }
     fleet_nats_deployed_clear(ret);
-    *ret = (struct fleet_nats_deployed){deployment.url, deployment.port, deployment.outcome};
+    *ret = (struct fleet_nats_deployed){.url = deployment.url, .port = deployment.port, .outcome = deployment.outcome};
     return 0;
 }

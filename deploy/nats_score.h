@@ -35,13 +35,26 @@ struct fleet_nats_deployed {
     char *url;            /**< "nats://127.0.0.1:4222"; NULL: it cannot be reached from here; owned */
     char *in_cluster_url; /**< Kubernetes: for Pods of this cluster; else NULL; owned */
     int port;
+    bool replaces; /**< Kubernetes: Pods of an earlier deployment give way to new ones */
     struct score_outcome outcome;
 };
 void fleet_nats_deployed_clear(struct fleet_nats_deployed *deployed);
 
 /**
- * Deploy to a Kubernetes API (a StatefulSet and a Service "nats"), else to a Linux host. Smoke check: both users connect, JetStream answers, the four buckets exist.
+ * Deploy to a Kubernetes API (a StatefulSet and a Service "nats"), else to a Linux host. Smoke check: both users
+ * connect, JetStream answers, the four buckets exist; where a Kubernetes API's node ports cannot be reached from here:
+ * every replica says of itself that it is healthy.
  * Errors: deploy, and what the topology reports.
  */
 MUST_CHECK int fleet_nats_score_interpret(const struct fleet_nats_score *score, struct topology *topology,
                                           struct deadline deadline, struct fleet_nats_deployed *ret, struct error *err);
+
+/**
+ * The two halves of fleet_nats_score_interpret on Kubernetes, for a caller that has more to deploy meanwhile: after the
+ * first *ret has the URLs, though nobody answers there yet. The outcome of the second is added to *deployed.
+ * Errors: as fleet_nats_score_interpret; DEPLOY_NO_CAPABILITY without a Kubernetes API.
+ */
+MUST_CHECK int fleet_nats_score_apply(const struct fleet_nats_score *score, struct topology *topology,
+                                      struct deadline deadline, struct fleet_nats_deployed *ret, struct error *err);
+MUST_CHECK int fleet_nats_score_wait(const struct fleet_nats_score *score, struct topology *topology,
+                                     struct deadline deadline, struct fleet_nats_deployed *deployed, struct error *err);

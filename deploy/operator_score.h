@@ -24,14 +24,26 @@ struct fleet_operator_deployed {
 };
 
 /**
- * Deploy to a Kubernetes API. Smoke check: the Deployment is rolled out (its readiness probe is /healthz), and a leader
- * holds the lease.
+ * Deploy to a Kubernetes API. Smoke check: the custom resource definitions are established, the Deployment is rolled
+ * out (its readiness probe is /readyz), and one of its Pods holds the lease.
+ * Errors: DEPLOY_INVALID_SCORE (nothing was touched), DEPLOY_NO_CAPABILITY, DEPLOY_SMOKE_CHECK_FAILED, kube.
  */
 MUST_CHECK int fleet_operator_score_interpret(const struct fleet_operator_score *score, struct topology *topology,
                                               struct deadline deadline, struct fleet_operator_deployed *ret,
                                               struct error *err);
 
-/** The custom resource definitions, as arrays of objects ready to apply. Freed by cJSON_Delete. */
+/**
+ * The two halves of fleet_operator_score_interpret, for a caller that has more to deploy meanwhile: everything is
+ * applied; it is up. The outcome of the second is added to *deployed. Errors: as fleet_operator_score_interpret.
+ */
+MUST_CHECK int fleet_operator_score_apply(const struct fleet_operator_score *score, struct topology *topology,
+                                          struct deadline deadline, struct fleet_operator_deployed *ret,
+                                          struct error *err);
+MUST_CHECK int fleet_operator_score_wait(const struct fleet_operator_score *score, struct topology *topology,
+                                         struct deadline deadline, struct fleet_operator_deployed *deployed,
+                                         struct error *err);
+
+/** The custom resource definitions, as an array of objects ready to apply. Freed by cJSON_Delete. */
 cJSON *fleet_custom_resource_definitions(void);
 
 struct fleet_server_score {
@@ -44,6 +56,10 @@ struct fleet_server_deployed {
     struct score_outcome outcome;
 };
 void fleet_server_deployed_clear(struct fleet_server_deployed *deployed);
+/**
+ * Deploy both: everything is applied first, then waited for, so that one starts while the other does. Both scores are
+ * validated before anything is touched. Errors: as of the two.
+ */
 MUST_CHECK int fleet_server_score_interpret(const struct fleet_server_score *score, struct topology *topology,
                                             struct deadline deadline, struct fleet_server_deployed *ret,
                                             struct error *err);

@@ -10,6 +10,8 @@ static const char *deploy_code_name(int code)
         return "no-capability";
     case DEPLOY_SMOKE_CHECK_FAILED:
         return "smoke-check-failed";
+    case DEPLOY_PORT_TAKEN:
+        return "port-taken";
     }
     return "unknown";
 }

@@ -21,12 +21,16 @@ enum deploy_error {
     DEPLOY_INVALID_SCORE = 1,  /**< the score's data is unusable; nothing was touched */
     DEPLOY_NO_CAPABILITY,      /**< the topology lacks what the score needs; the detail names it */
     DEPLOY_SMOKE_CHECK_FAILED, /**< deployed, but it does not answer; the cause says how it was asked */
+    DEPLOY_PORT_TAKEN,         /**< the node port belongs to another Service of the cluster: try another */
 };
 
 /** Told of each step as it happens, so that a caller can show and time it. */
 struct score_observer {
     void (*step_begin)(void *context, const char *step);
     void (*step_end)(void *context, const char *step, bool changed);
+    /** An object of Kubernetes ("StatefulSet fleet/nats") was changed, or would be in a dry run. `changes`: a line for
+     *  each field ("spec.replicas: 1 -> 3"), NULL-terminated. May be NULL. */
+    void (*object_changed)(void *context, const char *object, const char *const *changes);
     void *context;
 };
 

@@ -46,6 +46,8 @@ const char *capability_name(enum capability capability)
         return "vm-agent";
     case CAPABILITY_VM_WORKLOADS:
         return "vm-workloads";
+    case CAPABILITY_CLUSTER:
+        return "cluster";
     case CAPABILITY_COUNT:
         break;
     }
@@ -262,6 +264,7 @@ static void (*const probes[CAPABILITY_COUNT])(struct capability_report *) = {
     [CAPABILITY_VM_IMAGE] = probe_vm_image,
     [CAPABILITY_VM_AGENT] = probe_vm_agent,
     [CAPABILITY_VM_WORKLOADS] = probe_vm_workloads,
+    [CAPABILITY_CLUSTER] = probe_cluster,
 };
 
 void capability_probe(enum capability capability, struct capability_report *ret)

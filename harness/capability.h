@@ -23,6 +23,7 @@ enum capability {
     CAPABILITY_VM_IMAGE,     /**< the guest image of FLEET_E2E_VM_ARCH and FLEET_E2E_VM_BASE in the cache */
     CAPABILITY_VM_AGENT,     /**< harmony-fleet-agent built for that architecture */
     CAPABILITY_VM_WORKLOADS, /**< the registry's storage with the images that guests run */
+    CAPABILITY_CLUSTER,      /**< the Kubernetes cluster that FLEET_E2E_CLUSTER, else what there is, chooses */
     CAPABILITY_COUNT
 };
 
@@ -107,6 +108,27 @@ MUST_CHECK int vm_image_find(const char *architecture, const char *kind, struct 
 MUST_CHECK int vm_agent_find(const char *architecture, char **ret, struct error *err);
 /** The directory <cache>/registry points to now: the storage of a docker-registry. Caller frees. Errors: as above. */
 MUST_CHECK int vm_workloads_find(char **ret, struct error *err);
+
+/* For Pods (capability_cluster.c) */
+
+/** What the native cluster is made of: what <cache>/kubernetes and <cache>/cluster-tools point to now; owned. */
+struct cluster_programs {
+    char *kubernetes; /**< directory of kube-apiserver and its like */
+    char *tools;      /**< tree with usr/bin/etcd and its like, and pause.tar */
+};
+void cluster_programs_clear(struct cluster_programs *programs);
+static inline void cluster_programs_clear_at_exit(struct cluster_programs *programs)
+{
+    cluster_programs_clear(programs);
+}
+#define cleanup_cluster_programs __attribute__((cleanup(cluster_programs_clear_at_exit)))
+/** Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int cluster_programs_find(struct cluster_programs *ret, struct error *err);
+/** Absolute path of k3d, where docker is too. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int k3d_find(char **ret, struct error *err);
+/** The first file of $KUBECONFIG, which can be read, where a registry for images is named too. Caller frees.
+ *  Errors: GENERAL_UNSUPPORTED with remedy; GENERAL_INVALID of the environment. */
+MUST_CHECK int cluster_kubeconfig_find(char **ret, struct error *err);
 
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);

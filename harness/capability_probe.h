@@ -50,6 +50,7 @@ void probe_qemu(struct capability_report *ret);
 void probe_vm_image(struct capability_report *ret);
 void probe_vm_agent(struct capability_report *ret);
 void probe_vm_workloads(struct capability_report *ret);
+void probe_cluster(struct capability_report *ret);
 
 /** What the podman probe learned, for doctor: one line a runtime that was refused, in its own words. Caller clears. */
 void podman_refusals(struct text_list *ret);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "harness/capability.h"
 #include "harness/device_ssh.h"
+#include "harness/program.h"
 #include "harness/report.h"
 #include "harness/run.h"
 
@@ -23,6 +24,7 @@ static int usage(FILE *out)
           "       fleet-e2e down [RUN]                      remove a run, kept or not; without RUN every ended one\n"
           "       fleet-e2e report [DIRECTORY]              table, JUnit and HTML from the records of the last tests\n"
           "       fleet-e2e report --clear [DIRECTORY]      remove those records\n"
+          "       fleet-e2e cluster up|down|status          the Kubernetes cluster that runs share\n"
           "       fleet-e2e reap DIRECTORY PID FD           (internal) watch a run and undo it when its owner ends\n",
           out);
     return EXIT_USAGE;
@@ -90,6 +92,21 @@ static int report_command(int count, char **arguments)
     return code == EXIT_SUCCESS && failed > 0 ? EXIT_FAILURE : code;
 }
 
+/* A program of its own knows Kubernetes. It says what is wrong with its arguments. */
+static int cluster_command(int count, char **arguments)
+{
+    cleanup_error struct error err = ERROR_INIT;
+    cleanup_free char *program = NULL;
+
+    (void)count;
+    if (program_find("fleet-cluster", &program, &err) < 0)
+        return concluded(-1, &err);
+    arguments[-1] = program;
+    execv(program, arguments - 1);
+    error_set_errno(&err, errno, "starting", program);
+    return concluded(-1, &err);
+}
+
 static int reap_command(int count, char **arguments)
 {
     if (count != 3)
@@ -102,8 +119,8 @@ static const struct {
     const char *name;
     int (*run)(int count, char **arguments);
 } commands[] = {
-    {"doctor", doctor_command}, {"ps", ps_command},         {"ssh", ssh_command},
-    {"down", down_command},     {"report", report_command}, {"reap", reap_command},
+    {"doctor", doctor_command}, {"ps", ps_command},           {"ssh", ssh_command},   {"down", down_command},
+    {"report", report_command}, {"cluster", cluster_command}, {"reap", reap_command},
 };
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/place.h"
+#include "harness/resource_kubernetes.h"
 #include "harness/resource_vm.h"
 
 /* Control groups are made by us under this name only; anything else there belongs to somebody else. */
@@ -138,6 +139,7 @@ static const struct resource_type types[] = {
     [RESOURCE_NETWORK_NAMESPACE] = {"network-namespace", network_namespace_check, network_namespace_undo,
                                     network_namespace_describe},
     [RESOURCE_REGISTRY] = {"registry", process_check, process_undo, process_describe},
+    [RESOURCE_KUBE_NAMESPACE] = {"kube-namespace", kube_namespace_check, kube_namespace_undo, kube_namespace_describe},
 };
 
 const struct resource_type *resource_type(enum resource_kind kind)

@@ -51,6 +51,8 @@ enum resource_kind {
     RESOURCE_SAVED_STATE,     /**< the same: a guest's saved RAM */
     RESOURCE_NETWORK_NAMESPACE, /**< /run/netns/<name>; fleet-e2e-… only. Processes in it are others' matter */
     RESOURCE_REGISTRY,          /**< a docker-registry: like RESOURCE_PROCESS */
+    RESOURCE_KUBE_NAMESPACE,    /**< "<kubeconfig> <network namespace or -> <namespace>": its deletion is asked for, not
+                                 *   waited for; e2e-<8 hex> only (harness/resource_kubernetes.h) */
 };
 
 /** Journal a resource; durable (written and flushed to the kernel, so that it survives our SIGKILL) on return. */
@@ -72,6 +74,11 @@ MUST_CHECK int run_finish(struct run *run, struct error *err);
 void run_release(struct run *run);
 DEFINE_CLEANUP(struct run *, run_release)
 
+/**
+ * Is the run that lives or lived in `directory` over, for those who find something of it elsewhere? It is when there is
+ * no such run any more, or its owner has ended and it is not kept. What cannot be read counts as going on.
+ */
+bool run_is_over(const char *directory);
 /** Undo what dead owners without a living reaper left; *undone counts runs (may be NULL). Kept runs are left. */
 MUST_CHECK int runs_prune(int *undone, struct error *err);
 /** Remove a run, kept or not, by id (NULL: every one whose owner is dead, kept ones included). */

@@ -56,6 +56,16 @@ static int choose(const char *directory, bool all, int *ret, struct error *err)
     return 0;
 }
 
+bool run_is_over(const char *directory)
+{
+    cleanup_journal struct journal journal = {0};
+    cleanup_error struct error unreadable = ERROR_INIT;
+
+    if (journal_read(directory, &journal, &unreadable) < 0)
+        return false;
+    return !journal.started || (!process_identity_alive(&journal.owner) && !journal.keep);
+}
+
 /* Undo the run whose lock we hold; the lock is closed. */
 static int undo_orphan(const char *id, int lock, int64_t milliseconds, struct error *err)
 {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "harness/test_frame.h"
+#include "harness/test_gate.h"
 
 static const struct test_gate {
     const char *name;
@@ -41,6 +42,13 @@ static char *closed_gate(const char *name)
         return text_format("gate %s: it is closed — set %s=1", name, gates[i].variable);
     }
     return text_format("gate %s: there is no such gate — use host, pod or vm", name);
+}
+
+bool test_gate_is_open(const char *gate)
+{
+    cleanup_free char *closed = closed_gate(gate);
+
+    return closed == NULL;
 }
 
 /* A skip is exactly one line. */

@@ -26,6 +26,7 @@ struct kube_config {
     struct text_list exec;     /**< argv of a credential plugin; empty: none */
     struct text_list exec_env; /**< "NAME=value" for it */
     char *exec_api_version;    /**< "client.authentication.k8s.io/v1beta1" */
+    bool exec_cluster_info;    /**< the plugin wants to be told about the server */
 };
 
 /**

@@ -47,3 +47,8 @@ void kv_value_clear(struct kv_value *value);
 
 /** Create the four buckets of contracts/names.h where missing. */
 MUST_CHECK int kv_ensure_fleet_buckets(struct nats_connection *connection, struct error *err);
+/**
+ * Have the streams of the four buckets, which exist, on so many servers of a cluster. Those that are already are left.
+ * Errors: KV_UNAVAILABLE, nats.
+ */
+MUST_CHECK int kv_replicate_fleet_buckets(struct nats_connection *connection, int replicas, struct error *err);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/credentials.h"
 
+#include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -91,6 +93,41 @@ FLEET_TEST(credentials, secret_of_another_user_is_refused, NEEDS(CAPABILITY_ROOT
     TRY(make_file(test, "secret", "s3cret\n", 7, 0600, &path, err));
     CHECK(chown(path, 65534, 65534) == 0, "chown failed");
     CHECK_FAILS(secret_read(path, &secret, err), auth_error_domain, AUTH_INSECURE_FILE);
+    return 0;
+}
+
+/** Read the secret in a child process that is not root's, with one group. Returns 0 as the child's secret_read does. */
+static int read_as_user(const char *path, uid_t user, gid_t group)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        cleanup_free char *secret = NULL;
+        cleanup_error struct error refused = ERROR_INIT;
+
+        if (setgroups(0, NULL) < 0 || setresgid(group, group, group) < 0 || setresuid(user, user, user) < 0)
+            _exit(2);
+        int result = secret_read(path, &secret, &refused);
+        _exit(result == 0 ? 0 : error_is(&refused, &auth_error_domain, AUTH_INSECURE_FILE) ? 1 : 2);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
+
+FLEET_TEST(credentials, secret_of_root_is_given_to_a_pods_group, NEEDS(CAPABILITY_ROOT))
+{
+    char path[] = "/tmp/fleet-secret-XXXXXX"; /* a place that another user can reach */
+    cleanup_close int fd = mkstemp(path);
+
+    CHECK(fd >= 0 && write(fd, "s3cret\n", 7) == 7, "no file");
+    bool prepared = fchown(fd, 0, 65532) == 0 && fchmod(fd, 0440) == 0;
+    int of_the_group = read_as_user(path, 65532, 65532);
+    int writable = fchmod(fd, 0460) == 0 ? read_as_user(path, 65532, 65532) : 2;
+    int of_another_user = fchmod(fd, 0440) == 0 && fchown(fd, 65531, 65532) == 0 ? read_as_user(path, 65532, 65532) : 2;
+    unlink(path);
+    CHECK(prepared && of_the_group == 0, "root's file of our group, mode 0440: %d", of_the_group);
+    CHECK(writable == 1, "mode 0460: %d", writable);
+    CHECK(of_another_user == 1, "another user's file of our group: %d", of_another_user);
     return 0;
 }
 

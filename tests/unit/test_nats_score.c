@@ -380,7 +380,7 @@ FLEET_TEST(nats_score, steps_are_told, NEEDS(CAPABILITY_NATS_SERVER))
     CLEANUP_NATS struct deployed_nats nats = {0};
     cleanup_text_list struct text_list began = {0};
     struct seen_steps seen = {0};
-    const struct score_observer observer = {step_begin, step_end, &seen};
+    const struct score_observer observer = {.step_begin = step_begin, .step_end = step_end, .context = &seen};
 
     TRY(prepare(test, &nats, err));
     nats.host.topology.observer = &observer;

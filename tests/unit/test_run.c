@@ -233,6 +233,30 @@ FLEET_TEST(run, prunes_a_directory_that_never_began)
     return 0;
 }
 
+/* For those who find something of a run elsewhere, in a cluster. */
+FLEET_TEST(run, is_over_with_its_owner_unless_it_is_kept)
+{
+    static const char *const argv[] = {"sleep", "1000", NULL};
+    CLEANUP(process_free) struct process *owner = NULL;
+    CLEANUP(run_release) struct run *run = NULL;
+    CLEANUP(run_release) struct run *kept = NULL;
+
+    TRY(private_runs(test, err));
+    TRY(process_start(&(struct process_options){.argv = argv}, &owner, err));
+    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(run_start(&(struct run_options){.label = "kept", .keep = true, .owner = process_pid(owner)}, &kept, err));
+    cleanup_free char *directory = text_copy(run_directory(run));
+    cleanup_free char *id = text_copy(run_id(kept));
+    CHECK(!run_is_over(directory) && !run_is_over(run_directory(kept)), "a run that goes on is over");
+    TRY(run_finish(TAKE_PTR(run), err));
+    CHECK(run_is_over(directory), "a run that is finished is not over");
+    TRY(process_stop(owner, SIGKILL, deadline_in_ms(5000), NULL, err));
+    CHECK(!run_is_over(run_directory(kept)), "a run that is kept is over");
+    TRY(runs_down(id, err));
+    CHECK(run_is_over(run_directory(kept)), "a kept run that was removed is not over");
+    return 0;
+}
+
 FLEET_TEST(run, collects_logs_and_journal)
 {
     CLEANUP(run_release) struct run *run = NULL;

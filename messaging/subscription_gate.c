@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/subscription_gate.h"
+#include "messaging/subscription_gate.h"
 
-#include "agent/thread.h"
+#include "base/thread.h"
 
 void subscription_gate_init(struct subscription_gate *gate)
 {

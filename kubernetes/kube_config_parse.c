@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "kubernetes/kube_base64.h"
+#include "kubernetes/kube_config.h"
+#include "kubernetes/kube_error.h"
+#include "kubernetes/kube_yaml.h"
+
+enum {
+    NAME_LIMIT = 1024,
+    VALUE_LIMIT = 1 << 20,
+    ENTRIES_MAX = 10000,
+    FILE_LIMIT = 1 << 20,
+};
+
+struct reader {
+    const char *directory;
+    struct kube_config *config;
+};
+
+/* An optional text; *ret stays as it is when there is none. */
+static int read_text(const struct json_cursor *object, const char *key, char **ret, struct error *err)
+{
+    struct json_cursor member = {0};
+
+    if (json_optional(object, key, &member, err) < 0)
+        return -1;
+    if (!json_present(&member) || text_equal(cJSON_GetStringValue(member.value), ""))
+        return 0;
+    cleanup_free char *text = NULL;
+    if (json_string(&member, VALUE_LIMIT, &text, err) < 0)
+        return -1;
+    free(*ret);
+    *ret = TAKE_PTR(text);
+    return 0;
+}
+
+static int read_flag(const struct json_cursor *object, const char *key, bool *ret, struct error *err)
+{
+    cleanup_free char *text = NULL;
+    struct json_cursor member = {0};
+
+    if (read_text(object, key, &text, err) < 0)
+        return -1;
+    if (!text)
+        return 0;
+    *ret = strcmp(text, "true") == 0;
+    if (*ret || strcmp(text, "false") == 0)
+        return 0;
+    if (json_optional(object, key, &member, err) < 0)
+        return -1;
+    return json_refuse(&member, JSON_WRONG_TYPE, err, "must be true or false");
+}
+
+/* A path as the file means it. Caller frees. */
+static char *resolve(const struct reader *reader, const char *path)
+{
+    if (*path == '/')
+        return text_copy(path);
+    bool has_slash = text_ends_with(reader->directory, "/");
+    return text_format("%s%s%s", reader->directory, has_slash ? "" : "/", path);
+}
+
+static int read_file(const struct reader *reader, const struct json_cursor *cursor, const char *path, char **ret,
+                     struct error *err)
+{
+    cleanup_free char *resolved = resolve(reader, path);
+    cleanup_error struct error reason = ERROR_INIT;
+    size_t size = 0;
+
+    if (file_read(resolved, FILE_LIMIT, ret, &size, &reason) < 0)
+        return json_refuse(cursor, JSON_INVALID, err, "%s: %s", resolved, error_root_detail(&reason));
+    return 0;
+}
+
+/* Contents given in `data_key` as base64 or by the file `file_key` names; the first of them counts, as for kubectl. */
+static int read_contents(const struct reader *reader, const struct json_cursor *object, const char *data_key,
+                         const char *file_key, char **ret, struct error *err)
+{
+    cleanup_free char *encoded = NULL;
+    cleanup_free char *path = NULL;
+    struct json_cursor member = {0};
+
+    if (read_text(object, data_key, &encoded, err) < 0 || read_text(object, file_key, &path, err) < 0 ||
+        json_optional(object, encoded ? data_key : file_key, &member, err) < 0)
+        return -1;
+    if (!encoded)
+        return path ? read_file(reader, &member, path, ret, err) : 0;
+    *ret = kube_base64_decode(encoded, NULL);
+    return *ret ? 0 : json_refuse(&member, JSON_INVALID, err, "is not base64");
+}
+
+/* The member `part` of the entry called `name` in the list `section`. */
+struct entry {
+    struct json_cursor list;
+    struct json_cursor item;
+    struct json_cursor part;
+};
+
+static int find_entry(const struct json_cursor *root, const char *section, const char *name, const char *part,
+                      struct entry *ret, struct error *err)
+{
+    size_t count = 0;
+
+    if (json_member(root, section, &ret->list, err) < 0 || json_array_size(&ret->list, ENTRIES_MAX, &count, err) < 0)
+        return -1;
+    ret->item = (struct json_cursor){0};
+    while (json_next(&ret->list, &ret->item)) {
+        cleanup_free char *item_name = NULL;
+        if (read_text(&ret->item, "name", &item_name, err) < 0)
+            return -1;
+        if (text_equal(item_name, name))
+            return json_member(&ret->item, part, &ret->part, err);
+    }
+    return json_refuse(&ret->list, JSON_MISSING, err, "has no entry named \"%s\"", name);
+}
+
+static int read_cluster(const struct reader *reader, const struct json_cursor *root, const char *name,
+                        struct error *err)
+{
+    struct kube_config *config = reader->config;
+    struct entry cluster = {0};
+    struct json_cursor server = {0};
+
+    if (find_entry(root, "clusters", name, "cluster", &cluster, err) < 0 ||
+        json_member(&cluster.part, "server", &server, err) < 0 ||
+        json_string(&server, NAME_LIMIT, &config->server, err) < 0 ||
+        read_text(&cluster.part, "tls-server-name", &config->tls_server_name, err) < 0 ||
+        read_flag(&cluster.part, "insecure-skip-tls-verify", &config->insecure_skip_tls, err) < 0 ||
+        read_contents(reader, &cluster.part, "certificate-authority-data", "certificate-authority", &config->ca_data,
+                      err) < 0)
+        return -1;
+    if (!text_starts_with(config->server, "https://") && !text_starts_with(config->server, "http://"))
+        return json_refuse(&server, JSON_INVALID, err, "must begin with https:// or http://");
+    if (text_has_control(config->server) || strchr(config->server, ' '))
+        return json_refuse(&server, JSON_INVALID, err, "is no URL");
+    size_t size = strlen(config->server);
+    while (config->server[size - 1] == '/')
+        config->server[--size] = '\0';
+    return 0;
+}
+
+static int read_exec_environment(const struct json_cursor *exec, struct kube_config *config, struct error *err)
+{
+    struct json_cursor list = {0};
+    struct json_cursor item = {0};
+    size_t count = 0;
+
+    if (json_optional(exec, "env", &list, err) < 0)
+        return -1;
+    if (!json_present(&list))
+        return 0;
+    if (json_array_size(&list, ENTRIES_MAX, &count, err) < 0)
+        return -1;
+    while (json_next(&list, &item)) {
+        cleanup_free char *name = NULL;
+        cleanup_free char *value = NULL;
+        if (read_text(&item, "name", &name, err) < 0 || read_text(&item, "value", &value, err) < 0)
+            return -1;
+        if (!name || strchr(name, '='))
+            return json_refuse(&item, JSON_INVALID, err, "needs a name without \"=\"");
+        text_list_format(&config->exec_env, "%s=%s", name, value ? value : "");
+    }
+    return 0;
+}
+
+static int read_exec_arguments(const struct json_cursor *exec, struct kube_config *config, struct error *err)
+{
+    struct json_cursor list = {0};
+    struct json_cursor item = {0};
+    size_t count = 0;
+
+    if (json_optional(exec, "args", &list, err) < 0)
+        return -1;
+    if (!json_present(&list))
+        return 0;
+    if (json_array_size(&list, ENTRIES_MAX, &count, err) < 0)
+        return -1;
+    while (json_next(&list, &item)) {
+        cleanup_free char *argument = NULL;
+        if (json_string(&item, VALUE_LIMIT, &argument, err) < 0)
+            return -1;
+        text_list_take(&config->exec, TAKE_PTR(argument));
+    }
+    return 0;
+}
+
+static int read_exec(const struct reader *reader, const struct json_cursor *user, struct error *err)
+{
+    struct kube_config *config = reader->config;
+    struct json_cursor exec = {0};
+    struct json_cursor command = {0};
+    cleanup_free char *program = NULL;
+
+    if (json_optional(user, "exec", &exec, err) < 0)
+        return -1;
+    if (!json_present(&exec))
+        return 0;
+    if (json_member(&exec, "command", &command, err) < 0 || json_string(&command, NAME_LIMIT, &program, err) < 0)
+        return -1;
+    if (!*program)
+        return json_refuse(&command, JSON_INVALID, err, "is empty");
+    if (strchr(program, '/'))
+        text_list_take(&config->exec, resolve(reader, program));
+    else
+        text_list_add(&config->exec, program);
+    struct json_cursor version = {0};
+    if (read_exec_arguments(&exec, config, err) < 0 || read_exec_environment(&exec, config, err) < 0 ||
+        read_flag(&exec, "provideClusterInfo", &config->exec_cluster_info, err) < 0 ||
+        json_member(&exec, "apiVersion", &version, err) < 0 ||
+        json_string(&version, NAME_LIMIT, &config->exec_api_version, err) < 0)
+        return -1;
+    if (strcmp(config->exec_api_version, "client.authentication.k8s.io/v1") != 0 &&
+        strcmp(config->exec_api_version, "client.authentication.k8s.io/v1beta1") != 0)
+        return json_refuse(&version, JSON_INVALID, err,
+                           "must be client.authentication.k8s.io/v1 or client.authentication.k8s.io/v1beta1");
+    return 0;
+}
+
+static int read_user(const struct reader *reader, const struct json_cursor *root, const char *name, struct error *err)
+{
+    struct kube_config *config = reader->config;
+    struct entry user = {0};
+    cleanup_free char *token_file = NULL;
+
+    if (find_entry(root, "users", name, "user", &user, err) < 0 ||
+        read_contents(reader, &user.part, "client-certificate-data", "client-certificate", &config->client_certificate,
+                      err) < 0 ||
+        read_contents(reader, &user.part, "client-key-data", "client-key", &config->client_key, err) < 0 ||
+        read_text(&user.part, "token", &config->token, err) < 0 ||
+        read_text(&user.part, "tokenFile", &token_file, err) < 0 ||
+        read_text(&user.part, "username", &config->user, err) < 0 ||
+        read_text(&user.part, "password", &config->password, err) < 0 || read_exec(reader, &user.part, err) < 0)
+        return -1;
+    if (token_file)
+        config->token_file = resolve(reader, token_file);
+    if (!config->client_certificate != !config->client_key)
+        return json_refuse(&user.part, JSON_INVALID, err, "needs client-certificate and client-key, or neither");
+    if (config->token && text_has_control(config->token))
+        return json_refuse(&user.part, JSON_INVALID, err, "its token has control characters");
+    struct json_cursor provider = {0};
+    if (json_optional(&user.part, "auth-provider", &provider, err) < 0)
+        return -1;
+    if (json_present(&provider))
+        return json_refuse(&provider, JSON_INVALID, err, "is not supported (nor by kubectl since 1.26): use exec");
+    return 0;
+}
+
+static int read_document(const struct reader *reader, const cJSON *document, const char *context_name,
+                         struct error *err)
+{
+    struct json_cursor root = json_root(document);
+    struct json_cursor current = {0};
+    struct entry context = {0};
+    cleanup_free char *name = text_copy(context_name);
+    cleanup_free char *cluster = NULL;
+    cleanup_free char *user = NULL;
+    struct json_cursor cluster_cursor = {0};
+
+    if (!name &&
+        (json_member(&root, "current-context", &current, err) < 0 || json_string(&current, NAME_LIMIT, &name, err) < 0))
+        return -1;
+    reader->config->namespace_name = text_copy("default");
+    if (find_entry(&root, "contexts", name, "context", &context, err) < 0 ||
+        read_text(&context.part, "namespace", &reader->config->namespace_name, err) < 0 ||
+        json_member(&context.part, "cluster", &cluster_cursor, err) < 0 ||
+        json_string(&cluster_cursor, NAME_LIMIT, &cluster, err) < 0 ||
+        read_text(&context.part, "user", &user, err) < 0 || read_cluster(reader, &root, cluster, err) < 0)
+        return -1;
+    return user ? read_user(reader, &root, user, err) : 0;
+}
+
+int kube_config_parse(const char *yaml, size_t size, const char *directory, const char *context,
+                      struct kube_config **ret, struct error *err)
+{
+    CLEANUP(kube_config_free) struct kube_config *config = NEW(struct kube_config);
+    CLEANUP(cJSON_Delete) cJSON *document = NULL;
+    cleanup_error struct error reason = ERROR_INIT;
+    const struct reader reader = {directory, config};
+
+    if (kube_yaml_parse(yaml, size, &document, &reason) < 0 || read_document(&reader, document, context, &reason) < 0) {
+        const char *field = reason.subject ? reason.subject : "";
+        return error_set(err, &kube_error_domain, KUBE_CONFIG, "reading kubeconfig", NULL, "%s%s%s", field,
+                         *field ? " " : "", error_root_detail(&reason));
+    }
+    *ret = TAKE_PTR(config);
+    return 0;
+}

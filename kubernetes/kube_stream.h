@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The events of one watch request, from the bytes it answers with.
+ * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ */
+
+#include "kubernetes/kube_transport.h"
+#include "kubernetes/kube_watch.h"
+
+/** Takes each event, but bookmarks. Returns 0 to go on, 1 to end the stream, -1 with *err set to fail. */
+typedef int (*kube_on_event)(void *context, enum kube_event event, const cJSON *object, struct error *err);
+
+struct kube_stream {
+    struct kube_client *client;
+    const struct kube_resource *resource;
+    const char *namespace_name; /**< NULL: all */
+    struct kube_list_options options;
+    kube_on_event on_event;
+    void *context;
+    int stop_fd; /**< an eventfd that ends it; 0: none */
+};
+
+/** How a stream ended without an error. */
+enum kube_stream_end {
+    KUBE_STREAM_OVER = 0, /**< by the server: go on from *resource_version */
+    KUBE_STREAM_STOPPED,  /**< by on_event or stop_fd */
+};
+
+/**
+ * Watch from *resource_version (owned; replaced as events and bookmarks come) until it ends. *told (may be NULL) counts
+ * events and bookmarks. Returns enum kube_stream_end, or -1. Errors: KUBE_GONE: list again; those of kube_exchange;
+ * KUBE_REFUSED for an event over 8 MiB.
+ */
+MUST_CHECK int kube_stream_run(const struct kube_stream *stream, char **resource_version, int *told,
+                               struct deadline deadline, struct error *err);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "contracts/names.h"
+#include "messaging/kv.h"
+
+#define UPDATE_WAIT_MS 5000 /* for a cluster to agree on it */
+
+DEFINE_CLEANUP(jsCtx *, jsCtx_Destroy)
+DEFINE_CLEANUP(jsStreamInfo *, jsStreamInfo_Destroy)
+
+static int replicate(jsCtx *jetstream, const char *bucket, int replicas, struct error *err)
+{
+    CLEANUP(jsStreamInfo_Destroy) jsStreamInfo *found = NULL;
+    CLEANUP(jsStreamInfo_Destroy) jsStreamInfo *updated = NULL;
+    cleanup_free char *stream = text_format("KV_%s", bucket);
+    natsStatus status = js_GetStreamInfo(&found, jetstream, stream, NULL, NULL);
+
+    if (status == NATS_OK && found->Config->Replicas != replicas) {
+        found->Config->Replicas = replicas;
+        status = js_UpdateStream(&updated, jetstream, found->Config, NULL, NULL);
+    }
+    return status == NATS_OK ? 0 : error_set_nats(err, status, "replicating bucket", bucket);
+}
+
+int kv_replicate_fleet_buckets(struct nats_connection *connection, int replicas, struct error *err)
+{
+    CLEANUP(jsCtx_Destroy) jsCtx *jetstream = NULL;
+    natsConnection *handle = nats_connection_handle(connection);
+    jsOptions options;
+
+    jsOptions_Init(&options);
+    options.Wait = UPDATE_WAIT_MS;
+    natsStatus status = handle ? natsConnection_JetStream(&jetstream, handle, &options) : NATS_NOT_YET_CONNECTED;
+    if (status != NATS_OK)
+        return error_set_nats(err, status, "replicating buckets", NULL);
+    for (const char *const *name = wire_buckets; *name; name++)
+        if (replicate(jetstream, *name, replicas, err) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "operator/fleet_model.h"
+#include "operator/hash.h"
+
+bool cell_has_failed(const struct cell *cell)
+{
+    return cell->has_key && cell->has_state && cell->phase == PHASE_FAILED &&
+           cell->state_revision >= cell->key_revision;
+}
+
+bool cell_has_succeeded(const struct cell *cell)
+{
+    return cell->has_key && cell->has_state && cell->phase == PHASE_RUNNING &&
+           cell->state_revision >= cell->key_revision;
+}
+
+/** Something about a key changed: is it still what it should be? */
+static void key_changed(struct fleet *fleet, struct fleet_deployment *deployment, const struct cell *cell)
+{
+    bool as_wanted = cell->has_key == cell->matched && (!cell->has_key || cell->key_hash == deployment->score_hash);
+
+    if (!deployment->known)
+        return;
+    if (!as_wanted || deployment->deleting)
+        work_queue_add(fleet->options.deployments, deployment->name);
+    fleet_status_changed(fleet, deployment);
+}
+
+void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+    struct wire_target target;
+
+    if (desired_state_key_parse(key, &target, &refused) < 0) {
+        log_debug("desired-state key ignored", LOG_TEXT("key", key));
+        return;
+    }
+    struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
+    struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
+    cell->has_key = true;
+    cell->key_told = true;
+    cell->key_hash = hash_bytes(HASH_INIT, data, size);
+    cell->key_revision = revision;
+    key_changed(fleet, deployment, cell);
+}
+
+/** The cell a key is about, if there is one. */
+static struct cell *find_cell(struct fleet *fleet, const struct wire_target *target, struct fleet_deployment **ret)
+{
+    const struct fleet_device *device = fleet_find_device(fleet, target->device);
+
+    *ret = fleet_find_deployment(fleet, target->deployment);
+    if (!*ret || !device || device->index >= (*ret)->cell_count)
+        return NULL;
+    return &(*ret)->cells[device->index];
+}
+
+void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revision)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+    struct fleet_deployment *deployment = NULL;
+    struct wire_target target;
+
+    if (desired_state_key_parse(key, &target, &refused) < 0)
+        return;
+    struct cell *cell = find_cell(fleet, &target, &deployment);
+    if (!cell || (cell->has_key && cell->key_revision != REVISION_AWAITED && cell->key_revision > revision))
+        return;
+    cell->has_key = false;
+    key_changed(fleet, deployment, cell);
+}
+
+/** Remember the error of who failed last. */
+static void note_error(struct fleet_deployment *deployment, const char *device, const struct device_state *state)
+{
+    free(deployment->error_device);
+    free(deployment->error_message);
+    free(deployment->error_time);
+    deployment->error_device = text_copy(device);
+    deployment->error_message = text_copy(state->error ? state->error : "");
+    deployment->error_time = state->since[0] != '\0' ? text_copy(state->since) : NULL;
+}
+
+void fleet_put_state(struct fleet *fleet, const char *key, const char *data, size_t size)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+    CLEANUP(device_state_free) struct device_state *state = NULL;
+    struct wire_target target;
+
+    if (device_state_key_parse(key, &target, &refused) < 0 || device_state_decode(data, size, &state, &refused) < 0) {
+        log_debug("device-state ignored", LOG_TEXT("key", key), LOG_TEXT("error", error_root_detail(&refused)));
+        return;
+    }
+    struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
+    struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
+    bool changed = !cell->has_state || cell->phase != state->phase || cell->state_revision != state->revision;
+    cell->has_state = true;
+    cell->state_told = true;
+    cell->phase = (uint8_t)state->phase;
+    cell->state_revision = state->revision;
+    if (state->phase == PHASE_FAILED)
+        note_error(deployment, target.device, state);
+    if (changed || state->phase == PHASE_FAILED)
+        fleet_status_changed(fleet, deployment);
+}
+
+void fleet_delete_state(struct fleet *fleet, const char *key)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+    struct fleet_deployment *deployment = NULL;
+    struct wire_target target;
+
+    if (device_state_key_parse(key, &target, &refused) < 0)
+        return;
+    struct cell *cell = find_cell(fleet, &target, &deployment);
+    if (!cell || !cell->has_state)
+        return;
+    cell->has_state = false;
+    fleet_status_changed(fleet, deployment);
+}
+
+void fleet_begin_cells(struct fleet *fleet, enum fleet_bucket bucket)
+{
+    for (size_t i = 0; i < fleet->deployment_count; i++) {
+        struct fleet_deployment *deployment = fleet->deployments[i];
+
+        for (uint32_t device = 0; device < deployment->cell_count; device++) {
+            if (bucket == FLEET_DESIRED)
+                deployment->cells[device].key_told = false;
+            else
+                deployment->cells[device].state_told = false;
+        }
+    }
+}
+
+/** What has not been told again is not there any more. */
+void fleet_complete_cells(struct fleet *fleet, enum fleet_bucket bucket)
+{
+    for (size_t i = 0; i < fleet->deployment_count; i++) {
+        struct fleet_deployment *deployment = fleet->deployments[i];
+
+        for (uint32_t device = 0; device < deployment->cell_count; device++) {
+            struct cell *cell = &deployment->cells[device];
+
+            if (bucket == FLEET_DESIRED)
+                cell->has_key = cell->has_key && cell->key_told;
+            else
+                cell->has_state = cell->has_state && cell->state_told;
+        }
+    }
+}
+
+void fleet_match(struct fleet *fleet, struct fleet_deployment *deployment, struct fleet_device *device)
+{
+    bool matched = device->registered && deployment->selector &&
+                   selector_matches(deployment->selector, device->labels, device->label_count);
+
+    if (!matched && device->index >= deployment->cell_count)
+        return;
+    struct cell *cell = fleet_cell(fleet, deployment, device);
+    cell->matched = matched;
+    key_changed(fleet, deployment, cell);
+}
+
+void fleet_match_device(struct fleet *fleet, struct fleet_device *device)
+{
+    for (size_t i = 0; i < fleet->deployment_count; i++) {
+        if (fleet->deployments[i]->known)
+            fleet_match(fleet, fleet->deployments[i], device);
+    }
+}
+
+void fleet_match_deployment(struct fleet *fleet, struct fleet_deployment *deployment)
+{
+    for (uint32_t i = 0; i < fleet->device_count; i++) {
+        if (fleet->devices[i])
+            fleet_match(fleet, deployment, fleet->devices[i]);
+    }
+}

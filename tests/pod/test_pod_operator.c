@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "contracts/custom_resources.h"
+#include "tests/pod/pod_scenario.h"
+
+/** It is there, and its metadata.finalizers has ours. */
+static int expect_finalizer(struct stack *stack, const char *name, struct error *err)
+{
+    CLEANUP(cJSON_Delete) cJSON *object = NULL;
+    const cJSON *finalizer;
+    bool found = false;
+
+    TRY(kube_get(stack_kube(stack), &fleet_deployments, stack_namespace(stack), name, deadline_in_ms(POD_STEP_MS),
+                 &object, err));
+    cJSON_ArrayForEach(finalizer, kube_member(object, "metadata.finalizers"))
+        found |= text_equal(cJSON_GetStringValue(finalizer), FLEET_FINALIZER);
+    CHECK(found, "%s has no finalizer " FLEET_FINALIZER, name);
+    return 0;
+}
+
+FLEET_TEST(pod, operator_finalizer_and_kv, .gate = "pod", POD_NEEDS)
+{
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_free char *name = host_stack_unique_name("web");
+    cleanup_free char *label = host_stack_unique_name("label");
+    struct kv_value value = {0};
+    const char *device;
+    uint64_t created;
+
+    TRY(stack_shared(test, &stack, err));
+    TRY(pod_add_device(stack, "kv", label, &device, err));
+
+    TRY(pod_apply(stack, name, label, POD_SCORE, err));
+    TRY(pod_wait_key(stack, device, name, "localhost/hello-web:v1", &value, err));
+    created = value.revision;
+    kv_value_clear(&value);
+    TRY(expect_finalizer(stack, name, err));
+
+    /* What does not change what the device is to run costs no write. */
+    cleanup_free char *same = text_format("{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"" POD_LABEL
+                                          "\",\"operator\":\"In\",\"values\":[\"%s\"]}]},\"score\":" POD_SCORE "}",
+                                          label);
+    TRY(pod_apply_spec(stack, name, same, err));
+    TRY(pod_wait_aggregate(stack, name, (struct aggregate){.matched = 1, .failed = 1}, err));
+    TRY(pod_wait_key(stack, device, name, NULL, &value, err));
+    uint64_t kept = value.revision;
+    kv_value_clear(&value);
+    CHECK(kept == created, "the key was written again, revision %llu after %llu", (unsigned long long)kept,
+          (unsigned long long)created);
+
+    TRY(pod_apply(stack, name, label,
+                  "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":\"localhost/"
+                  "hello-web:v2\"}]}}",
+                  err));
+    TRY(pod_wait_key(stack, device, name, "localhost/hello-web:v2", &value, err));
+    uint64_t updated = value.revision;
+    kv_value_clear(&value);
+    CHECK(updated > created, "revision %llu after %llu", (unsigned long long)updated, (unsigned long long)created);
+
+    bool has_key = true;
+    TRY(pod_remove(stack, name, err));
+    TRY(pod_has_key(stack, device, name, &has_key, err)); /* the finalizer goes last */
+    CHECK(!has_key, "%s is gone, but the key of %s is not", name, device);
+    TRY(stack_kill_device(stack, device, err));
+    return 0;
+}
+
+/** A CR as an operator leaves it that was killed between adding its finalizer and writing the first key. */
+static int create_half_done(struct stack *stack, const char *name, const char *label, struct error *err)
+{
+    CLEANUP(cJSON_Delete) cJSON *object = kube_object_new(&fleet_deployments, stack_namespace(stack), name);
+
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(kube_ensure(object, "metadata"), "finalizers"),
+                         cJSON_CreateString(FLEET_FINALIZER));
+    cJSON_AddItemToObject(
+        object, "spec",
+        kube_json("{\"targetSelector\":{\"matchLabels\":{\"" POD_LABEL "\":\"%s\"}},\"score\":" POD_SCORE "}", label));
+    return kube_create(stack_kube(stack), &fleet_deployments, object, deadline_in_ms(POD_STEP_MS), NULL, err);
+}
+
+FLEET_TEST(pod, operator_restart, .gate = "pod", POD_NEEDS)
+{
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_free char *begun = host_stack_unique_name("begun");
+    cleanup_free char *deleted = host_stack_unique_name("deleted");
+    cleanup_free char *label = host_stack_unique_name("label");
+    struct deadline deadline = deadline_in_ms(POD_STEP_MS);
+    const char *device;
+    bool has_key = true;
+
+    TRY(stack_shared(test, &stack, err));
+    TRY(pod_add_device(stack, "restart", label, &device, err));
+    TRY(pod_apply(stack, deleted, label, POD_SCORE, err));
+    TRY(pod_wait_key(stack, device, deleted, NULL, NULL, err));
+
+    TRY(stack_scale_operator(stack, 0, err));
+    TRY(create_half_done(stack, begun, label, err));
+    TRY(kube_delete(stack_kube(stack), &fleet_deployments, stack_namespace(stack), deleted, KUBE_BACKGROUND, -1,
+                    deadline, err));
+    TRY(pod_has_key(stack, device, begun, &has_key, err));
+    CHECK(!has_key, "somebody wrote the key of %s without an operator", begun);
+    TRY(pod_has_key(stack, device, deleted, &has_key, err));
+    CHECK(has_key, "the key of %s went without an operator", deleted);
+    TRY(stack_scale_operator(stack, 1, err));
+
+    TRY(pod_wait_key(stack, device, begun, NULL, NULL, err));
+    TRY(kube_wait_gone(stack_kube(stack), &fleet_deployments, stack_namespace(stack), deleted, deadline, err));
+    TRY(pod_has_key(stack, device, deleted, &has_key, err));
+    CHECK(!has_key, "%s is gone, but its key is not", deleted);
+
+    TRY(stack_kill_operator(stack, err)); /* and once more, as a node would */
+    TRY(pod_remove(stack, begun, err));
+    TRY(pod_has_key(stack, device, begun, &has_key, err));
+    CHECK(!has_key, "%s is gone, but its key is not", begun);
+    TRY(stack_kill_device(stack, device, err));
+    return 0;
+}
+
+/** What the schema lets through, or cannot know, and the field that has to be named. */
+static const struct {
+    const char *name;
+    const char *spec;
+    const char *field;
+} bad[] = {
+    {"image", "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\"}]}}}",
+     "image"},
+    {"type", "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV9\",\"data\":{}}}", "type"},
+    {"operator",
+     "{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"In\"}]},\"score\":" POD_SCORE "}",
+     "values"},
+    {"port",
+     "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":"
+     "\"i\","
+     "\"ports\":[\"99999:80\"]}]}}}",
+     "ports"},
+};
+
+/** Refused by the API server, or accepted and then said to be bad: either way the field is named. */
+static int expect_refused(struct stack *stack, size_t i, struct error *err)
+{
+    cleanup_free char *base = text_format("bad-%s", bad[i].name);
+    cleanup_free char *name = host_stack_unique_name(base);
+    cleanup_error struct error refusal = ERROR_INIT;
+    cleanup_free char *message = NULL;
+
+    if (pod_apply_spec(stack, name, bad[i].spec, &refusal) < 0) {
+        CHECK(error_is(&refusal, &kube_error_domain, KUBE_INVALID), "%s: code %d", name, refusal.code);
+        message = error_text(&refusal);
+    } else {
+        TRY(pod_wait_condition(stack, name, "Accepted", "False", &message, err));
+        TRY(pod_remove(stack, name, err));
+    }
+    CHECK(strstr(message, bad[i].field), "%s: \"%s\" does not name %s", name, message, bad[i].field);
+    return 0;
+}
+
+FLEET_TEST(pod, bad_cr, .gate = "pod", POD_NEEDS)
+{
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_free char *good = host_stack_unique_name("good");
+    cleanup_free char *label = host_stack_unique_name("label");
+    cleanup_free char *message = NULL;
+    const char *device;
+
+    TRY(stack_shared(test, &stack, err));
+    TRY(pod_add_device(stack, "bad-cr", label, &device, err));
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        TRY(expect_refused(stack, i, err));
+
+    /* Others are not affected, and what runs is not taken down by a slip of the pen. */
+    TRY(pod_apply(stack, good, label, POD_SCORE, err));
+    TRY(pod_wait_key(stack, device, good, "localhost/hello-web:v1", NULL, err));
+    TRY(pod_wait_condition(stack, good, "Accepted", "True", NULL, err));
+    TRY(pod_apply(
+        stack, good, label,
+        "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":\"i\",\"volumes\":[\"x\"]}]}}",
+        err));
+    TRY(pod_wait_condition(stack, good, "Accepted", "False", &message, err));
+    CHECK(strstr(message, "spec.score") && strstr(message, "volumes"), "\"%s\" does not name the field", message);
+    TRY(pod_wait_key(stack, device, good, "localhost/hello-web:v1", NULL, err));
+    TRY(pod_remove(stack, good, err));
+    TRY(stack_kill_device(stack, device, err));
+    return 0;
+}
