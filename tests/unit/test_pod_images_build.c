@@ -12,6 +12,7 @@
 #include "harness/test.h"
 
 #define NAME      "harmony-fleet-agent"
+#define ENTRY     "/harmony-fleet-agent"
 #define BUILD_MS  60000
 #define WARM_MS   100 /* it takes under 1 */
 #define USER_LINE "nonroot:x:65532:65532:"
@@ -61,7 +62,7 @@ FLEET_TEST(pod_images_build, image_has_a_program_that_runs_with_nothing_else, NE
     cleanup_free char *directory = text_format("%s/unpacked", run_directory(test->run));
     cleanup_free char *root = text_format("%s/root", directory);
     TRY(unpack(archive.path, directory, err));
-    const char *const argv[] = {"chroot", "--userspec=65532:65532", root, "/" NAME, "/etc/passwd", NULL};
+    const char *const argv[] = {"chroot", "--userspec=65532:65532", root, ENTRY, "/etc/passwd", NULL};
     const struct process_options options = {.argv = argv};
     TRY(process_run_checked(&options, deadline_in_ms(BUILD_MS), &result, err));
     CHECK(text_starts_with(result.output, USER_LINE), "its users: %s", result.output);
@@ -72,7 +73,7 @@ FLEET_TEST(pod_images_build, image_has_a_program_that_runs_with_nothing_else, NE
     const struct process_options show = {.argv = shown};
     process_result_clear(&result);
     TRY(process_run_checked(&show, deadline_in_ms(BUILD_MS), &result, err));
-    CHECK(strstr(result.output, "\"User\":\"65532:65532\"") && strstr(result.output, "[\"/" NAME "\"]"),
+    CHECK(strstr(result.output, "\"User\":\"65532:65532\"") && strstr(result.output, "[\"" ENTRY "\"]"),
           "it is run otherwise: %s", result.output);
     return 0;
 }
