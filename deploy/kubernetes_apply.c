@@ -67,13 +67,11 @@ static int apply_to_server(const struct kubernetes_apply *apply, const struct ku
     }
     if (kube_apply(apply->target->client, resource, object, &options, apply->deadline, ret, err) == 0)
         return 0;
-    cleanup_free char *title = object_title(object);
-    bool taken = is_port_taken(err);
-    error_wrap(err, apply->target->dry_run ? "trying to apply" : "applying", title);
-    if (taken) {
-        err->domain = &deploy_error_domain;
-        err->code = DEPLOY_PORT_TAKEN;
-    }
+    if (!is_port_taken(err))
+        return -1;
+    error_wrap(err, "taking a node port", NULL);
+    err->domain = &deploy_error_domain;
+    err->code = DEPLOY_PORT_TAKEN;
     return -1;
 }
 

@@ -103,11 +103,8 @@ bool kubernetes_change(const cJSON *before, const cJSON *after, struct text_list
     struct comparison comparison = {.changes = changes,
                                     .secret = cJSON_IsString(kind) && strcmp(kind->valuestring, "Secret") == 0};
 
-    if (!before) {
-        if (changes)
-            text_list_add(changes, "to be created");
+    if (!before)
         return true;
-    }
     compare(&comparison, "", before, after);
     return comparison.found > 0;
 }

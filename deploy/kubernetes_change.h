@@ -12,7 +12,7 @@
 /**
  * Compare an object before and after applying it. What the server writes into every object (versions, times, managers)
  * and status do not count.
- * @param before   NULL: there was none
+ * @param before   NULL: there was none, and no line says so
  * @param changes  a line for each field that differs is appended, "spec.replicas: 1 -> 3"; values of Secrets are not
  *                 shown; at most 12 lines. May be NULL.
  * @return whether anything differs

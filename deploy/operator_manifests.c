@@ -61,18 +61,12 @@ cJSON *operator_role(const char *namespace_name)
 
     /* "create" cannot be limited to a name. The namespace is the owner of Devices, for which its uid is needed. */
     cJSON_AddItemToObject(role, "rules", kube_json(JSON_TEXT([
-        {"apiGroups": ["%s"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "update", "patch"]},
-        {
-            "apiGroups": ["%s"],
-            "resources": ["deployments/status", "deployments/finalizers"],
-            "verbs": ["update", "patch"]
-        },
+        {"apiGroups": ["%s"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": ["%s"], "resources": ["deployments/status"], "verbs": ["patch"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
-            "apiGroups": ["coordination.k8s.io"],
-            "resources": ["leases"],
-            "resourceNames": ["%s"],
-            "verbs": ["get", "list", "watch", "update", "patch", "delete"]
+            "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["%s"],
+            "verbs": ["get", "patch"]
         },
         {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["%s"], "verbs": ["get"]}
     ]), FLEET_API_GROUP, FLEET_API_GROUP, FLEET_OPERATOR_LEASE, namespace_name));
@@ -111,11 +105,10 @@ cJSON *operator_cluster_role(const char *namespace_name)
 
     cJSON_AddItemToObject(role, "rules", kube_json(JSON_TEXT([
         {
-            "apiGroups": ["%s"],
-            "resources": ["devices"],
-            "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]
+            "apiGroups": ["%s"], "resources": ["devices"],
+            "verbs": ["get", "list", "watch", "create", "patch", "delete"]
         },
-        {"apiGroups": ["%s"], "resources": ["devices/status"], "verbs": ["update", "patch"]}
+        {"apiGroups": ["%s"], "resources": ["devices/status"], "verbs": ["patch"]}
     ]), FLEET_API_GROUP, FLEET_API_GROUP));
     return role;
 }

@@ -120,11 +120,11 @@ int fleet_operator_score_wait(const struct fleet_operator_score *score, struct t
 {
     cleanup_kubernetes_apply struct kubernetes_apply apply = {0};
 
+    if (topology->kubernetes && topology->kubernetes->dry_run)
+        return 0;
     if (operator_score_validate(score, true, err) < 0 ||
         kubernetes_apply_begin(FLEET_OPERATOR_SCORE, topology, deadline, &apply, err) < 0)
         return -1;
-    if (apply.target->dry_run)
-        return 0;
     struct score_step step = score_step_begin(topology, "smoke check of operator", &deployed->outcome);
     int result = smoke_check(&apply, err);
     score_step_end(&step);

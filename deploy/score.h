@@ -29,7 +29,7 @@ struct score_observer {
     void (*step_begin)(void *context, const char *step);
     void (*step_end)(void *context, const char *step, bool changed);
     /** An object of Kubernetes ("StatefulSet fleet/nats") was changed, or would be in a dry run. `changes`: a line for
-     *  each field ("spec.replicas: 1 -> 3"), NULL-terminated. May be NULL. */
+     *  each field ("spec.replicas: 1 -> 3"), NULL-terminated; NULL: the object is new. May be NULL. */
     void (*object_changed)(void *context, const char *object, const char *const *changes);
     void *context;
 };
