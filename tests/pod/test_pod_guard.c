@@ -280,7 +280,7 @@ static int make_foreign(struct run *run, struct cluster *cluster, const char *na
     return kube_create(cluster_client(cluster), &kube_namespaces, object, deadline_in_ms(STEP_MS), NULL, err);
 }
 
-FLEET_TEST(pod_guard, only_what_dead_runs_left_is_pruned, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_guard, prune_takes_only_what_dead_runs_left, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     CLEANUP(cluster_free) struct cluster *cluster = NULL;
     cleanup_victim struct victim live = {0};

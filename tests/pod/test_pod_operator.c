@@ -21,7 +21,7 @@ static int expect_finalizer(struct stack *stack, const char *name, struct error 
     return 0;
 }
 
-FLEET_TEST(pod, operator_finalizer_and_kv, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_operator, operator_finalizer_and_kv, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_free char *name = host_stack_unique_name("web");
@@ -92,7 +92,7 @@ static void operator_back(struct stack **without_operator)
     }
 }
 
-FLEET_TEST(pod, operator_restart, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_operator, operator_restart, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_free char *begun = host_stack_unique_name("begun");
@@ -171,7 +171,7 @@ static int expect_refused(struct stack *stack, size_t i, struct error *err)
     return 0;
 }
 
-FLEET_TEST(pod, bad_cr, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_operator, bad_cr, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_free char *good = host_stack_unique_name("good");

@@ -18,7 +18,7 @@ static int start_run(struct process **ret, const char *log, struct error *err)
 
     if (program_find("test_pod_operator", &program, err) < 0)
         return -1;
-    const char *const argv[] = {program, "--color=never", "--filter=pod/operator_finalizer_and_kv", NULL};
+    const char *const argv[] = {program, "--color=never", "--filter=pod_operator/operator_finalizer_and_kv", NULL};
     const struct process_options options = {
         .argv = argv, .environment = no_session, .log_path = log, .die_with_parent = true};
     return process_start(&options, ret, err);
@@ -43,7 +43,7 @@ static int expect_success(struct process *process, struct error *err)
     return 0;
 }
 
-FLEET_TEST(pod, parallel_runs, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_parallel, parallel_runs, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(process_free) struct process *first = NULL;
     CLEANUP(process_free) struct process *second = NULL;
