@@ -76,7 +76,7 @@ static int check_value(const struct place *place, const char *name, const char *
     return 0;
 }
 
-FLEET_TEST(kube_client_pod, objects_are_applied_patched_and_deleted, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, objects_are_applied_patched_and_deleted, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     CLEANUP(cJSON_Delete) cJSON *first = NULL;
@@ -113,7 +113,7 @@ FLEET_TEST(kube_client_pod, objects_are_applied_patched_and_deleted, .gate = "po
     return 0;
 }
 
-FLEET_TEST(kube_client_pod, refusals_are_the_servers, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, refusals_are_the_servers, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     CLEANUP(kube_config_free) struct kube_config *config = NULL;
@@ -156,7 +156,7 @@ static int count(void *context, cJSON *item, struct error *err)
     return 0;
 }
 
-FLEET_TEST(kube_client_pod, lists_go_page_by_page, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, lists_go_page_by_page, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     const struct kube_list_options pages = {.label_selector = "test=client", .page_size = 2};
@@ -215,7 +215,7 @@ static int change_and_wait(const struct place *place, struct told *told, struct 
     return 0;
 }
 
-FLEET_TEST(kube_client_pod, watch_follows, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, watch_follows, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     struct told told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -237,7 +237,7 @@ FLEET_TEST(kube_client_pod, watch_follows, .gate = "pod", NEEDS(CAPABILITY_CLUST
     return 0;
 }
 
-FLEET_TEST(kube_client_pod, roll_out_that_cannot_succeed_fails_early, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, roll_out_that_cannot_succeed_fails_early, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     CLEANUP(cJSON_Delete) cJSON *deployment = NULL;
@@ -265,7 +265,7 @@ static void *cancel(void *client)
     return NULL;
 }
 
-FLEET_TEST(kube_client_pod, cancel_ends_a_wait, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+FLEET_TEST(pod_kube_client, cancel_ends_a_wait, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     cleanup_place struct place place = {0};
     CLEANUP(kube_config_free) struct kube_config *config = NULL;
