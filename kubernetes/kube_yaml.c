@@ -157,8 +157,8 @@ int kube_yaml_parse(const char *yaml, size_t size, cJSON **ret, struct error *er
     CLEANUP(fy_diag_destroy) struct fy_diag *diag = memory_checked(fy_diag_create(&diag_options));
     struct fy_parse_cfg options = {.flags = FYPCF_DEFAULT_PARSE | FYPCF_JSON_NONE, .diag = diag};
 
-    if (memchr(yaml, '\0', size))
-        return refuse(err, "there is a NUL in it");
+    if (memchr(yaml, '\0', size) || !text_is_utf8(yaml, size))
+        return refuse(err, "it is not UTF-8 without NUL");
     if (has_directive(yaml, size))
         return refuse(err, "a line begins with \"%\": directives are not supported");
     CLEANUP(fy_document_destroy)

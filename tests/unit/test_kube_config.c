@@ -110,6 +110,7 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {"a: [", "1:"},
         {"%YAML 1.2\n---\na: b\n", "directives"},
         {"a: b\r%t", "directives"},
+        {"a: \xff\n", "UTF-8"},
         {"\xef\xbb\xbf%t", "directives"},
         {"- x\n", "$ must be an object"},
         {"kind: Config\n", "$.current-context is missing"},
