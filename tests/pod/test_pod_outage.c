@@ -19,7 +19,7 @@ static int is_answered(void *context, struct text_buffer *state, struct error *e
     return 0;
 }
 
-FLEET_TEST(pod, nats_pod_restart, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_outage, nats_pod_restart, .gate = "pod", POD_NEEDS)
 {
     static const struct wait_options often = {.interval_ms = 20};
     static const struct stack_options infra_only = {.heartbeat_interval_ms = 500, .offline_after_ms = 5000};

@@ -6,7 +6,7 @@
 #include "fixtures/images.h"
 #include "tests/pod/pod_scenario.h"
 
-FLEET_TEST(pod, targeting, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_status, targeting, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_free char *name = host_stack_unique_name("targeted");
@@ -92,7 +92,7 @@ static int expect_error(struct stack *stack, const char *name, const char *devic
     return 0;
 }
 
-FLEET_TEST(pod, status_aggregates, .gate = "pod",
+FLEET_TEST(pod_status, status_aggregates, .gate = "pod",
            NEEDS(CAPABILITY_CLUSTER, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
@@ -143,7 +143,7 @@ FLEET_TEST(pod, status_aggregates, .gate = "pod",
     return host_agent_finish(&runner.agent, err);
 }
 
-FLEET_TEST(pod, device_materialises, .gate = "pod", POD_NEEDS)
+FLEET_TEST(pod_status, device_materialises, .gate = "pod", POD_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_free char *label = host_stack_unique_name("label");
