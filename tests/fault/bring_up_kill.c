@@ -19,7 +19,9 @@ static const struct stack_limits {
     int64_t up_ms;
     int64_t gone_ms;
 } limits[] = {
-    {"host", 30000, 10000}, {"vm", 400000, 30000}, /* it may have to make the snapshot first */
+    {"host", 30000, 10000},
+    {"vm", 400000, 30000},  /* it may have to make the snapshot first */
+    {"pod", 120000, 30000}, /* the images */
 };
 
 static const struct stack_limits *limits_of(struct victim_moment moment)
@@ -161,6 +163,7 @@ void victim_report_clear(struct victim_report *report)
 {
     free(report->phase);
     free(report->found);
+    free(report->run_id);
     *report = (struct victim_report){0};
 }
 
@@ -186,6 +189,7 @@ static int kill_and_watch(struct process *victim, const char *runs, const char *
     if (wait_until("everything of the killed run to be gone", nothing_is_left, &of_victim, &options,
                    deadline_in_ms(limits_of(moment)->gone_ms), err) < 0)
         return error_wrap(err, "killing in phase", ret->phase);
+    ret->run_id = TAKE_PTR(id);
     ret->reaped_ms = clock_monotonic_ms() - killed_ms;
     return 0;
 }

@@ -4,12 +4,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "fixtures/stack.h"
 #include "fixtures/vm_stack.h"
 #include "tests/host/scenario.h"
 
 /*
  * fleet-bring-up-victim STACK RECORD UP: bring a stack up as a test does, write the file UP, and wait to be killed. STACK
- * is "host" (with podman, an agent and hello-web) or "vm" (with one device). RECORD gets the phases, so that the killer
+ * is "host" (with podman, an agent and hello-web), "vm" or "pod" (with one device). RECORD gets the phases, so that the killer
  * knows what it interrupted.
  */
 
@@ -42,23 +43,45 @@ static int bring_up_vm(struct run *run, struct timeline *timeline, struct error 
     return vm_stack_new(run, timeline, &one_device, &stack, err);
 }
 
+static int bring_up_pod(struct run *run, struct timeline *timeline, struct error *err)
+{
+    static const struct stack_options one_device = {.num_devices = 1};
+    static struct stack *stack; /* stays up likewise */
+
+    return stack_new(run, timeline, &one_device, &stack, err);
+}
+
+static const struct stack_kind {
+    const char *name;
+    int (*bring_up)(struct run *run, struct timeline *timeline, struct error *err);
+} kinds[] = {{"host", bring_up_host}, {"vm", bring_up_vm}, {"pod", bring_up_pod}};
+
+/** NULL: there is no such stack. */
+static const struct stack_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (text_equal(kinds[i].name, name))
+            return &kinds[i];
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
+    const struct stack_kind *kind = argc == 4 ? find_kind(argv[1]) : NULL;
     cleanup_error struct error err = ERROR_INIT;
     struct run_options options = {.label = "victim"};
     struct timeline *timeline = NULL;
     struct run *run = NULL;
 
-    if (argc != 4 || (!text_equal(argv[1], "host") && !text_equal(argv[1], "vm"))) {
-        fprintf(stderr, "usage: fleet-bring-up-victim host|vm RECORD UP\n");
+    if (!kind) {
+        fprintf(stderr, "usage: fleet-bring-up-victim host|vm|pod RECORD UP\n");
         return 64;
     }
-    int (*bring_up)(struct run *, struct timeline *, struct error *) =
-        text_equal(argv[1], "vm") ? bring_up_vm : bring_up_host;
     log_start("fleet-bring-up-victim");
     nats_library_start();
     if (timeline_new("fault", "victim", argv[2], &timeline, &err) < 0 || run_start(&options, &run, &err) < 0 ||
-        bring_up(run, timeline, &err) < 0 || file_write_atomic(argv[3], "", 0, 0600, &err) < 0) {
+        kind->bring_up(run, timeline, &err) < 0 || file_write_atomic(argv[3], "", 0, 0600, &err) < 0) {
         log_failure("the victim could not be brought up", &err);
         return 1;
     }

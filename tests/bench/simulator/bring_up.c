@@ -185,7 +185,7 @@ int bring_up_result(struct bring_up *bring_up, struct error *err)
     return failed ? -1 : all_up;
 }
 
-void bring_up_free(struct bring_up *bring_up)
+void bring_up_stop(struct bring_up *bring_up)
 {
     if (!bring_up)
         return;
@@ -195,6 +195,14 @@ void bring_up_free(struct bring_up *bring_up)
     pthread_mutex_unlock(&bring_up->mutex);
     for (size_t i = 0; i < bring_up->thread_count; i++)
         pthread_join(bring_up->threads[i], NULL);
+    bring_up->thread_count = 0;
+}
+
+void bring_up_free(struct bring_up *bring_up)
+{
+    if (!bring_up)
+        return;
+    bring_up_stop(bring_up);
     error_clear(&bring_up->failure);
     pthread_cond_destroy(&bring_up->changed);
     pthread_mutex_destroy(&bring_up->mutex);

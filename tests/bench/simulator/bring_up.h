@@ -20,6 +20,8 @@ void bring_up_again(struct bring_up *bring_up, size_t index);
 /** 1: all have been brought up. 0: not yet. -1: one failed that had never been up (*err set). What fails later is tried
  *  again and again. */
 MUST_CHECK int bring_up_result(struct bring_up *bring_up, struct error *err);
-/** Ends the threads, once what they are at is done. NULL is fine. */
+/** End the threads, once what they are at is done: nothing more is brought up. NULL is fine. */
+void bring_up_stop(struct bring_up *bring_up);
+/** Stop and free. NULL is fine. */
 void bring_up_free(struct bring_up *bring_up);
 DEFINE_CLEANUP(struct bring_up *, bring_up_free)

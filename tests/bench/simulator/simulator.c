@@ -93,6 +93,7 @@ int simulator_new(const struct simulator_options *options, struct simulator **re
         simulator->options.connections = options->devices;
     simulator->behaviour =
         (struct device_behaviour){options->delay_ms, options->failed_percent, answer_later, simulator};
+    simulator->counts.closing_us = INT64_MAX;
     delayed_init(&simulator->delayed);
     size_t connections = (size_t)simulator->options.connections;
     simulator->links = NEW_ARRAY(struct link, connections);
@@ -230,7 +231,7 @@ static int look_whether_ready(struct simulator *simulator, struct error *err)
 
     if (up < 0)
         return -1;
-    if (up == 0 || !wire_is_settled(&simulator->counts))
+    if (up == 0 || !wires_are_settled(&simulator->counts))
         return 0;
     simulator->ready = true;
     report_ready(clock_monotonic_ms() - simulator->started_ms);
@@ -259,31 +260,32 @@ int simulator_run(struct simulator *simulator, int stop_fd, struct error *err)
     }
 }
 
-static int is_settled(void *context, struct text_buffer *state, struct error *err __attribute__((unused)))
+static int is_closed(void *context, struct text_buffer *state, struct error *err __attribute__((unused)))
 {
     const struct simulator *simulator = context;
 
-    text_buffer_format(
-        state, "%llu keys written, %llu acknowledged, %llu refused", (unsigned long long)simulator->counts.written,
-        (unsigned long long)simulator->counts.acknowledged, (unsigned long long)simulator->counts.refused);
-    return wire_is_settled(&simulator->counts);
+    text_buffer_format(state, "of %llu deletions %llu are answered",
+                       (unsigned long long)simulator->counts.closing_written,
+                       (unsigned long long)simulator->counts.closing_answered);
+    return wires_are_closed(&simulator->counts);
 }
 
 int simulator_withdraw(struct simulator *simulator, struct deadline deadline, struct error *err)
 {
     static const struct wait_options often = {.interval_ms = TICK_MS};
 
-    bring_up_free(TAKE_PTR(simulator->bring_up));
+    bring_up_stop(simulator->bring_up);
+    wires_begin_closing(&simulator->counts);
     for (int i = 0; i < simulator->options.devices; i++)
         simulated_device_withdraw(simulator->devices[i]);
-    int result = wait_until("the server to take all deletions", is_settled, simulator, &often, deadline, err);
+    int result = wait_until("the server to take all deletions", is_closed, simulator, &often, deadline, err);
     report_counts("ended", &simulator->counts, clock_monotonic_ms() - simulator->started_ms);
     return result;
 }
 
 void simulator_close(struct simulator *simulator)
 {
-    bring_up_free(TAKE_PTR(simulator->bring_up));
+    bring_up_stop(simulator->bring_up);
     for (int i = 0; i < simulator->options.connections; i++)
         wire_close(&simulator->links[i].wire);
     event_loop_free(TAKE_PTR(simulator->loop));
@@ -297,6 +299,7 @@ void simulator_free(struct simulator *simulator)
         simulated_device_free(simulator->devices[i]);
     for (int i = 0; i < simulator->options.connections; i++)
         wire_clear(&simulator->links[i].wire);
+    bring_up_free(simulator->bring_up);
     delayed_clear(&simulator->delayed);
     free(simulator->devices);
     free(simulator->links);

@@ -19,17 +19,19 @@ static void on_acknowledgement(natsConnection *connection __attribute__((unused)
 {
     const struct wire *wire = closure;
     struct simulator_counts *counts = wire->options.counts;
-    const char *sent_us = strrchr(natsMsg_GetSubject(message), '.');
+    int64_t sent_us = strtoll(strrchr(natsMsg_GetSubject(message), '.') + 1, NULL, 10);
     const char *data = natsMsg_GetData(message);
 
     /* Stored: {"stream":…,"seq":…}. Refused: {"error":…}, or an empty message that says nobody is there. */
     if (data && strstr(data, "\"seq\"")) {
         COUNT(counts->acknowledged);
-        latency_add(&counts->acknowledgement, clock_monotonic_us() - strtoll(sent_us + 1, NULL, 10));
+        latency_add(&counts->acknowledgement, clock_monotonic_us() - sent_us);
     } else {
         COUNT(counts->refused);
         log_debug("write refused", LOG_TEXT("answer", data));
     }
+    if (sent_us >= __atomic_load_n(&counts->closing_us, __ATOMIC_ACQUIRE))
+        COUNT(counts->closing_answered);
     natsMsg_Destroy(message);
 }
 
@@ -140,29 +142,48 @@ static natsStatus publish_deletion(struct wire *wire, const char *subject, const
 
 int wire_write(struct wire *wire, const char *bucket, const char *key, const char *value, struct error *err)
 {
+    struct simulator_counts *counts = wire->options.counts;
     char subject[KEY_SIZE];
     char reply[KEY_SIZE];
     natsStatus status;
 
     snprintf(subject, sizeof(subject), "$KV.%s.%s", bucket, key);
-    snprintf(reply, sizeof(reply), "%s.%" PRId64, wire->inbox, clock_monotonic_us());
-    COUNT(wire->options.counts->written); /* first: the answer may be faster than we are */
+    int64_t now_us = clock_monotonic_us();
+    snprintf(reply, sizeof(reply), "%s.%" PRId64, wire->inbox, now_us);
+    COUNT(counts->written); /* first: the answer may be faster than we are */
+    bool closing = now_us >= __atomic_load_n(&counts->closing_us, __ATOMIC_ACQUIRE);
+    if (closing)
+        COUNT(counts->closing_written);
     if (value)
         status = natsConnection_PublishRequest(wire->connection, subject, reply, value, (int)strlen(value));
     else
         status = publish_deletion(wire, subject, reply);
     if (status == NATS_OK)
         return 0;
-    COUNT(wire->options.counts->refused);
+    COUNT(counts->refused);
+    if (closing)
+        COUNT(counts->closing_answered);
     return error_set_nats(err, status, value ? "writing key" : "deleting key", key);
 }
 
-bool wire_is_settled(const struct simulator_counts *counts)
+bool wires_are_settled(const struct simulator_counts *counts)
 {
     uint64_t answered =
         __atomic_load_n(&counts->acknowledged, __ATOMIC_ACQUIRE) + __atomic_load_n(&counts->refused, __ATOMIC_ACQUIRE);
 
-    return answered >= __atomic_load_n(&counts->written, __ATOMIC_ACQUIRE);
+    return answered >= __atomic_load_n(&counts->written, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&counts->lost, __ATOMIC_ACQUIRE) > 0;
+}
+
+void wires_begin_closing(struct simulator_counts *counts)
+{
+    __atomic_store_n(&counts->closing_us, clock_monotonic_us(), __ATOMIC_RELEASE);
+}
+
+bool wires_are_closed(const struct simulator_counts *counts)
+{
+    return __atomic_load_n(&counts->closing_answered, __ATOMIC_ACQUIRE) >=
+           __atomic_load_n(&counts->closing_written, __ATOMIC_ACQUIRE);
 }
 
 void wire_close(struct wire *wire)

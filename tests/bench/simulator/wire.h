@@ -17,14 +17,17 @@
 /** What all devices together have done. Any thread counts, by COUNT(). */
 struct simulator_counts {
     uint64_t heartbeats;
-    uint64_t desired;               /**< desired states that came */
-    uint64_t removed;               /**< desired states that went */
-    uint64_t states;                /**< device states written or deleted */
-    uint64_t pings;                 /**< answered */
-    uint64_t written;               /**< keys written or deleted, of all buckets */
-    uint64_t acknowledged;          /**< of these, those the server has stored */
-    uint64_t refused;               /**< of these, those it has not */
-    uint64_t lost;                  /**< connections lost */
+    uint64_t desired;      /**< desired states that came */
+    uint64_t removed;      /**< desired states that went */
+    uint64_t states;       /**< device states written or deleted */
+    uint64_t pings;        /**< answered */
+    uint64_t written;      /**< keys written or deleted, of all buckets */
+    uint64_t acknowledged; /**< of these, those the server has stored */
+    uint64_t refused;      /**< of these, those it has not */
+    uint64_t lost;         /**< connections lost; what was written on them last may never be answered */
+    int64_t closing_us;    /**< clock_monotonic_us() from which on what follows counts; INT64_MAX until then */
+    uint64_t closing_written;
+    uint64_t closing_answered;
     struct latency acknowledgement; /**< key written → stored */
     struct latency desired_age;     /**< desired state stored (the server's clock) → here (ours) */
 };
@@ -53,8 +56,12 @@ struct wire {
 MUST_CHECK int wire_open(struct wire *wire, const struct wire_options *options, struct error *err);
 /** Put a value, or delete the key (value NULL), without waiting for the server. Errors: nats (the connection ended). */
 MUST_CHECK int wire_write(struct wire *wire, const char *bucket, const char *key, const char *value, struct error *err);
-/** Every write has been answered, one way or the other. */
-bool wire_is_settled(const struct simulator_counts *counts);
+/** Every write has been answered, one way or the other; or it cannot be told, as connections were lost. */
+bool wires_are_settled(const struct simulator_counts *counts);
+/** From now on, writes are counted anew, so that it can be told whether these are answered. */
+void wires_begin_closing(struct simulator_counts *counts);
+/** Every write since then has been answered. */
+bool wires_are_closed(const struct simulator_counts *counts);
 /** No callback of it begins after this. */
 void wire_close(struct wire *wire);
 /** Free what is left; nats.c must have been stopped (nats_library_stop), as it could still be calling us. */
