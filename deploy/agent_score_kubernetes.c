@@ -13,7 +13,7 @@
 #include "deploy/agent_config_text.h"
 #include "deploy/agent_smoke_check.h"
 #include "deploy/digest.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "kubernetes/kube_watch.h"
 
 #define AGENT_ACCOUNT     "harmony-fleet-agent"

@@ -15,7 +15,7 @@
 #include "contracts/custom_resources.h"
 #include "contracts/device.h"
 #include "contracts/score.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "deploy/operator_score.h"
 
 #define TOKEN_PATTERN "^[A-Za-z0-9_-]{1,63}$"

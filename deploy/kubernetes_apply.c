@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "contracts/custom_resources.h"
 #include "deploy/kubernetes_change.h"
+#include "deploy/kubernetes_manifest.h"
 
 #define NAMESPACE_MAX 63
 

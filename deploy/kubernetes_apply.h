@@ -12,16 +12,6 @@
 #include "deploy/score_steps.h"
 #include "kubernetes/kube_object.h"
 
-/** JSON as it is, as a string literal for kube_json(): names and strings need no escapes. */
-#define JSON_TEXT(...) #__VA_ARGS__
-
-#define POD_USER 65532 /* whom programs in our images run as; their group, too */
-
-/** The labels of everything a score deploys; `name` is its component: "nats". */
-#define KUBERNETES_LABEL_NAME       "app.kubernetes.io/name"
-#define KUBERNETES_LABEL_PART_OF    "app.kubernetes.io/part-of"
-#define KUBERNETES_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
-
 /** One interpretation on Kubernetes. */
 struct kubernetes_apply {
     const char *score; /**< its name, in messages */
@@ -57,25 +47,3 @@ MUST_CHECK int kubernetes_apply_object(struct kubernetes_apply *apply, const cha
 
 /** Put an ownerReference to the namespace into a cluster-scoped object: it goes when the namespace does. */
 void kubernetes_own_by_namespace(const struct kubernetes_apply *apply, cJSON *object);
-/** Make every container of a Pod's specification what it should be: not root's, nothing writable but volumes, no
- *  capabilities; and the Pod give its files to the group that they run in. */
-void kubernetes_harden(cJSON *pod_spec);
-/** A Secret of these files: name and text in turn, NULL-terminated. Freed by cJSON_Delete. */
-cJSON *kubernetes_secret(const char *namespace_name, const char *name, const char *const *files);
-/** The text as JSON, in quotes: for kube_json's %s. Never NULL; caller frees. */
-char *kubernetes_quote(const char *text);
-/** A device id or other token as part of a name of an object: itself where that is allowed, else lower-cased, other
- *  characters as '-', with a hash of the original. Never NULL; caller frees. */
-char *kubernetes_name(const char *token);
-/** May it be the value of a label? */
-bool kubernetes_is_label_value(const char *text);
-
-/** A reference of an image. Errors: DEPLOY_INVALID_SCORE. */
-MUST_CHECK int kubernetes_check_image(const char *score, const char *image, struct error *err);
-/** The Pod is able to start, or has. Errors: GENERAL_FAILED with the Pod's name, the reason, and the end of its log. */
-MUST_CHECK int kubernetes_check_pod(const struct kubernetes_apply *apply, const cJSON *pod, struct error *err);
-/** None of the Pods with this label of ours (`component`) is unable to start. Errors: as
- *  kubernetes_check_pod. */
-MUST_CHECK int kubernetes_check_pods(const struct kubernetes_apply *apply, const char *component, struct error *err);
-/** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED. Returns -1. */
-int kubernetes_smoke_check_failed(struct error *err, const char *what);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/*
- * The parts of manifests, and checks of Pods, that scores have in common.
- */
+#include "deploy/kubernetes_manifest.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -13,7 +10,6 @@
 #include "base/text.h"
 #include "contracts/score.h"
 #include "deploy/digest.h"
-#include "deploy/kubernetes_apply.h"
 
 #define LABEL_VALUE_MAX 63
 #define NAME_PART_MAX   40 /* of a name that has a hash after it, and a prefix before */
@@ -51,13 +47,6 @@ bool kubernetes_is_label_value(const char *text)
 
     return size == 0 || (size <= LABEL_VALUE_MAX && strspn(text, inner) == size && isalnum((unsigned char)text[0]) &&
                          isalnum((unsigned char)text[size - 1]));
-}
-
-char *kubernetes_quote(const char *text)
-{
-    CLEANUP(cJSON_Delete) cJSON *string = memory_checked(cJSON_CreateString(text));
-
-    return json_print(string);
 }
 
 /** Base64 (RFC 4648) of a text; caller frees. */

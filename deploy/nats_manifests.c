@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deploy/nats_manifests.h"
 
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 
 #define GRACE_DEFAULT_S 10
 

@@ -33,6 +33,7 @@ int nats_replicas(const struct fleet_nats_score *score);
 char *nats_pods_config_text(const struct fleet_nats_score *score, const struct text_list *routes);
 
 /* The objects; each freed by cJSON_Delete. The names of images and namespaces have been checked. */
+/** The account its Pods run as, which has no rights. */
 cJSON *nats_service_account(const char *namespace_name);
 cJSON *nats_service(const struct fleet_nats_score *score, const char *namespace_name);
 cJSON *nats_pods_service(const char *namespace_name);

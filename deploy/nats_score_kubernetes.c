@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "deploy/digest.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "deploy/nats_config.h"
 #include "deploy/nats_manifests.h"
 #include "deploy/nats_smoke_check.h"

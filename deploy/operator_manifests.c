@@ -6,7 +6,7 @@
 #include "contracts/custom_resources.h"
 #include "deploy/agent_config_text.h"
 #include "deploy/digest.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 
 #define REPLICAS_MAX     5
 #define INTERVAL_MAX_MS  86400000

@@ -28,6 +28,7 @@
 MUST_CHECK int operator_score_validate(const struct fleet_operator_score *score, bool url_known, struct error *err);
 
 /* The objects; each freed by cJSON_Delete. The names of images and namespaces have been checked. */
+/** The account its Pods run as; the rights are bound to it. */
 cJSON *operator_service_account(const char *namespace_name);
 cJSON *operator_role(const char *namespace_name);
 cJSON *operator_role_binding(const char *namespace_name);

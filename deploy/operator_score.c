@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "contracts/custom_resources.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "deploy/operator_manifests.h"
 #include "kubernetes/kube_watch.h"
 

@@ -49,6 +49,6 @@ void kv_value_clear(struct kv_value *value);
 MUST_CHECK int kv_ensure_fleet_buckets(struct nats_connection *connection, struct error *err);
 /**
  * Have the streams of the four buckets, which exist, on so many servers of a cluster. Those that are already are left.
- * Errors: KV_UNAVAILABLE, nats.
+ * Errors: KV_UNAVAILABLE (also while one of the servers has not caught up: ask again), nats.
  */
 MUST_CHECK int kv_replicate_fleet_buckets(struct nats_connection *connection, int replicas, struct error *err);

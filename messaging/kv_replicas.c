@@ -8,6 +8,20 @@
 DEFINE_CLEANUP(jsCtx *, jsCtx_Destroy)
 DEFINE_CLEANUP(jsStreamInfo *, jsStreamInfo_Destroy)
 
+/** Does a leader answer for the stream, and has every other server what it has? */
+static bool is_settled(const jsStreamInfo *stream, int replicas)
+{
+    const jsClusterInfo *cluster = stream->Cluster;
+
+    if (stream->Config->Replicas != replicas || !cluster || !cluster->Leader || !cluster->Leader[0] ||
+        cluster->ReplicasLen != replicas - 1)
+        return false;
+    for (int i = 0; i < cluster->ReplicasLen; i++)
+        if (!cluster->Replicas[i]->Current || cluster->Replicas[i]->Offline)
+            return false;
+    return true;
+}
+
 static int replicate(jsCtx *jetstream, const char *bucket, int replicas, struct error *err)
 {
     CLEANUP(jsStreamInfo_Destroy) jsStreamInfo *found = NULL;
@@ -19,7 +33,12 @@ static int replicate(jsCtx *jetstream, const char *bucket, int replicas, struct 
         found->Config->Replicas = replicas;
         status = js_UpdateStream(&updated, jetstream, found->Config, NULL, NULL);
     }
-    return status == NATS_OK ? 0 : error_set_nats(err, status, "replicating bucket", bucket);
+    if (status != NATS_OK)
+        return error_set_nats(err, status, "replicating bucket", bucket);
+    if (!is_settled(updated ? updated : found, replicas))
+        return error_set(err, &kv_error_domain, KV_UNAVAILABLE, "replicating bucket", bucket,
+                         "its servers have not caught up yet");
+    return 0;
 }
 
 int kv_replicate_fleet_buckets(struct nats_connection *connection, int replicas, struct error *err)

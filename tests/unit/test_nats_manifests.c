@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "harness/test.h"
 
 static const struct fleet_nats_score usable = {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "contracts/custom_resources.h"
-#include "deploy/kubernetes_apply.h"
+#include "deploy/kubernetes_manifest.h"
 #include "harness/test.h"
 
 static const struct fleet_operator_score usable = {
