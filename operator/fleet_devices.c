@@ -158,18 +158,31 @@ void fleet_device_seen(struct fleet *fleet, const cJSON *object)
     pthread_mutex_unlock(&fleet->mutex);
 }
 
+/** The device whose object has that name. Called with the mutex held. */
+static struct fleet_device *find_by_name(struct fleet *fleet, const char *object_name)
+{
+    struct fleet_device *device = fleet_find_device(fleet, object_name);
+
+    for (uint32_t i = 0; i < fleet->device_count && !device; i++) {
+        cleanup_free char *name = fleet->devices[i] ? device_object_name(fleet->devices[i]->id) : NULL;
+
+        if (text_equal(name, object_name))
+            device = fleet->devices[i];
+    }
+    return device;
+}
+
 void fleet_device_gone(struct fleet *fleet, const cJSON *object)
 {
-    const char *id = kube_text(object, "spec.deviceId", "");
-
     pthread_mutex_lock(&fleet->mutex);
-    struct fleet_device *device = fleet_find_device(fleet, id);
+    /* By its name: of one that went while the watch was broken off, nothing else is known. */
+    struct fleet_device *device = find_by_name(fleet, kube_name(object));
     if (device) {
         device->object_exists = false;
         device->object_version = 0;
         device->object_hash = 0;
         device->status_hash = 0;
-        work_queue_add(fleet->options.devices, id);
+        work_queue_add(fleet->options.devices, device->id);
     }
     pthread_mutex_unlock(&fleet->mutex);
 }

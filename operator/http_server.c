@@ -19,10 +19,9 @@ struct http_server {
     void *context;
 };
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *body)
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, char *body)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body), (void *)body, MHD_RESPMEM_MUST_COPY);
 
     if (!response)
         return MHD_NO;
@@ -34,16 +33,19 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version __attribute__((unused)),
-                                  const char *data __attribute__((unused)), size_t *size,
+                                  const char *data __attribute__((unused)),
+                                  size_t *size, /* NOLINT(readability-non-const-parameter): libmicrohttpd's type */
                                   void **request __attribute__((unused)))
 {
     struct http_server *server = context;
     cleanup_text_buffer struct text_buffer body = {0};
 
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 || *size > 0)
-        return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
-    unsigned status = (unsigned)server->answer(server->context, path, &body);
-    return reply(connection, status, text_buffer_text(&body));
+    unsigned status = MHD_HTTP_METHOD_NOT_ALLOWED;
+
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 && *size == 0)
+        status = (unsigned)server->answer(server->context, path, &body);
+    cleanup_free char *text = text_buffer_take(&body);
+    return reply(connection, status, text);
 }
 
 /** Split "address:port"; a numeric address only. */

@@ -42,26 +42,26 @@ struct option_row {
     const char *flag;
     const char *variable; /**< NULL: none */
     const char *fallback; /**< NULL: none */
-    enum option_kind kind;
     size_t offset;
+    enum option_kind kind;
     int minimum; /**< of an integer */
 };
 
 #define AT(field) offsetof(struct operator_options, field)
 
 static const struct option_row rows[] = {
-    {"nats-url", "HARMONY_FLEET_NATS_URL", NULL, OPTION_LIST, AT(nats_urls), 0},
-    {"nats-user", "HARMONY_FLEET_NATS_USER", NULL, OPTION_TEXT, AT(nats_user), 0},
-    {"nats-password-file", "HARMONY_FLEET_NATS_PASSWORD_FILE", NULL, OPTION_TEXT, AT(nats_password_file), 0},
-    {"namespace", "POD_NAMESPACE", NULL, OPTION_TEXT, AT(namespace_name), 0},
-    {"watch-namespace", NULL, NULL, OPTION_TEXT, AT(watch_namespace), 0},
-    {"identity", "POD_NAME", NULL, OPTION_TEXT, AT(identity), 0},
-    {"listen", "HARMONY_FLEET_LISTEN", "0.0.0.0:8080", OPTION_TEXT, AT(listen), 0},
-    {"kubeconfig", NULL, NULL, OPTION_TEXT, AT(kubeconfig), 0},
-    {"offline-after-ms", "HARMONY_FLEET_OFFLINE_AFTER_MS", "45000", OPTION_INTEGER, AT(offline_after_ms), 100},
-    {"status-interval-ms", "HARMONY_FLEET_STATUS_INTERVAL_MS", "500", OPTION_INTEGER, AT(status_interval_ms), 0},
-    {"lease-ms", "HARMONY_FLEET_LEASE_MS", "6000", OPTION_INTEGER, AT(lease_ms), 1000},
-    {"no-leader-election", NULL, NULL, OPTION_NO, AT(leader_election), 0},
+    {"nats-url", "HARMONY_FLEET_NATS_URL", NULL, AT(nats_urls), OPTION_LIST, 0},
+    {"nats-user", "HARMONY_FLEET_NATS_USER", NULL, AT(nats_user), OPTION_TEXT, 0},
+    {"nats-password-file", "HARMONY_FLEET_NATS_PASSWORD_FILE", NULL, AT(nats_password_file), OPTION_TEXT, 0},
+    {"namespace", "POD_NAMESPACE", NULL, AT(namespace_name), OPTION_TEXT, 0},
+    {"watch-namespace", NULL, NULL, AT(watch_namespace), OPTION_TEXT, 0},
+    {"identity", "POD_NAME", NULL, AT(identity), OPTION_TEXT, 0},
+    {"listen", "HARMONY_FLEET_LISTEN", "0.0.0.0:8080", AT(listen), OPTION_TEXT, 0},
+    {"kubeconfig", NULL, NULL, AT(kubeconfig), OPTION_TEXT, 0},
+    {"offline-after-ms", "HARMONY_FLEET_OFFLINE_AFTER_MS", "45000", AT(offline_after_ms), OPTION_INTEGER, 100},
+    {"status-interval-ms", "HARMONY_FLEET_STATUS_INTERVAL_MS", "500", AT(status_interval_ms), OPTION_INTEGER, 0},
+    {"lease-ms", "HARMONY_FLEET_LEASE_MS", "6000", AT(lease_ms), OPTION_INTEGER, 1000},
+    {"no-leader-election", NULL, NULL, AT(leader_election), OPTION_NO, 0},
 };
 #define ROW_COUNT ARRAY_SIZE(rows)
 
