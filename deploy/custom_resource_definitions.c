@@ -158,12 +158,13 @@ static cJSON *selector_schema(void)
         "description": "Which devices, by the labels of their configuration. {} is every one; none if it is absent.",
         "properties": {
             "matchLabels": {
-                "type": "object", "maxProperties": %d,
+                "type": "object", "maxProperties": %d, "nullable": true,
                 "description": "Labels a device must have, with these values.",
                 "additionalProperties": {"type": "string", "maxLength": %d}
             },
             "matchExpressions": {
-                "type": "array", "maxItems": %d, "description": "Further conditions; all must hold.",
+                "type": "array", "maxItems": %d, "nullable": true,
+                "description": "Further conditions; all must hold.",
                 "items": {
                     "type": "object",
                     "required": ["key", "operator"],
@@ -245,7 +246,8 @@ static cJSON *deployment_schema(void)
                 "type": "object",
                 "properties": {
                     "rollout": {
-                        "type": "object", "description": "How a change reaches the devices.",
+                        "type": "object", "nullable": true,
+                        "description": "How a change reaches the devices.",
                         "properties": {
                             "strategy": {
                                 "type": "string",

@@ -26,7 +26,7 @@ char *kube_base64_decode(const char *text, size_t *size)
         return NULL;
     data[head + tail] = '\0';
     if (size)
-        *size = (size_t)(head + tail);
+        *size = (size_t)head + (size_t)tail;
     return TAKE_PTR(data);
 }
 

@@ -25,7 +25,8 @@ DEFINE_CLEANUP(struct kube_client *, kube_client_free)
 const char *kube_client_namespace(const struct kube_client *client);
 /** The URL of the server; borrowed. */
 const char *kube_client_server(const struct kube_client *client);
-/** End every exchange and watch that runs, and refuse new ones (KUBE_UNAVAILABLE), for good. Thread-safe. */
+/** End every exchange, wait and watch that runs, and refuse new ones (KUBE_UNAVAILABLE), for good. Thread-safe. A
+ *  credential plugin that runs is waited for. */
 void kube_client_cancel(struct kube_client *client);
 
 /** A kind of object. Static: `static const struct kube_resource pods = {"v1", "Pod", "pods", true};` */
@@ -43,7 +44,7 @@ extern const struct kube_resource kube_namespaces, kube_nodes, kube_pods, kube_s
 /** By apiVersion and kind of an object; NULL when it is none of the above. */
 const struct kube_resource *kube_resource_of(const cJSON *object);
 
-/** One object. `namespace_name` is ignored for kinds that have none. Errors of all: the domain kube. *ret is freed by
+/** One object. `namespace_name` is ignored for kinds that have none; NULL: that of the configuration. Errors of all: the domain kube. *ret is freed by
  *  cJSON_Delete and may be NULL where the answer does not matter. */
 MUST_CHECK int kube_get(struct kube_client *client, const struct kube_resource *resource, const char *namespace_name,
                         const char *name, struct deadline deadline, cJSON **ret, struct error *err);
@@ -80,10 +81,11 @@ struct kube_list_options {
     const char *field_selector; /**< NULL: all */
     int page_size;              /**< 0: 500 */
 };
-/** Every object of a kind, page by page (a continue token that expired: from the start). `namespace_name` NULL: of
- *  all namespaces. Called for each; the item has no apiVersion and kind; returns 0 to go on. */
+/** Called for each; the item is borrowed and has its apiVersion and kind. Returns 0 to go on, -1 with *err set. */
 typedef int (*kube_visit)(void *context, cJSON *item, struct error *err);
-/** @param resource_version  of the list, for a watch; the caller frees; may be NULL */
+/** Every object of a kind, page by page (a continue token that expired: from the start, then some are visited twice).
+ *  `namespace_name` NULL: of all namespaces.
+ *  @param resource_version  of the list, for a watch; the caller frees; may be NULL */
 MUST_CHECK int kube_list(struct kube_client *client, const struct kube_resource *resource, const char *namespace_name,
                          const struct kube_list_options *options, kube_visit visit, void *context,
                          struct deadline deadline, char **resource_version, struct error *err);

@@ -20,7 +20,6 @@ enum {
 struct reading {
     const struct kube_stream *stream;
     char **resource_version;
-    int *told;
     struct text_buffer line;
     int result;       /* of the last event: 0, 1, -1 */
     struct error err; /* set when result is -1 */
@@ -35,8 +34,8 @@ static int take_version(struct reading *reading, const cJSON *object)
         free(*reading->resource_version);
         *reading->resource_version = text_copy(version);
     }
-    if (reading->told)
-        ++*reading->told;
+    if (reading->stream->told)
+        ++*reading->stream->told;
     return 0;
 }
 
@@ -121,7 +120,7 @@ static char *watch_path(const struct kube_stream *stream, const char *resource_v
     return text_buffer_take(&path);
 }
 
-int kube_stream_run(const struct kube_stream *stream, char **resource_version, int *told, struct deadline deadline,
+int kube_stream_run(const struct kube_stream *stream, char **resource_version, struct deadline deadline,
                     struct error *err)
 {
     int timeout_s = SHORTEST_S + (int)(clock_monotonic_us() % SPREAD_S);
@@ -130,7 +129,6 @@ int kube_stream_run(const struct kube_stream *stream, char **resource_version, i
     struct reading reading = {
         .stream = stream,
         .resource_version = resource_version,
-        .told = told,
         .operation = operation,
     };
     const struct kube_call call = {

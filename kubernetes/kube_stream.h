@@ -20,6 +20,7 @@ struct kube_stream {
     kube_on_event on_event;
     void *context;
     int stop_fd; /**< an eventfd that ends it; 0: none */
+    int *told;   /**< counts events and bookmarks; NULL: nobody wants to know */
 };
 
 /** How a stream ended without an error. */
@@ -29,9 +30,8 @@ enum kube_stream_end {
 };
 
 /**
- * Watch from *resource_version (owned; replaced as events and bookmarks come) until it ends. *told (may be NULL) counts
- * events and bookmarks. Returns enum kube_stream_end, or -1. Errors: KUBE_GONE: list again; those of kube_exchange;
+ * Watch from *resource_version (owned; replaced as events and bookmarks come) until it ends. Returns enum kube_stream_end, or -1. Errors: KUBE_GONE: list again; those of kube_exchange;
  * KUBE_REFUSED for an event over 8 MiB.
  */
-MUST_CHECK int kube_stream_run(const struct kube_stream *stream, char **resource_version, int *told,
-                               struct deadline deadline, struct error *err);
+MUST_CHECK int kube_stream_run(const struct kube_stream *stream, char **resource_version, struct deadline deadline,
+                               struct error *err);

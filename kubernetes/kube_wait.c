@@ -102,7 +102,7 @@ static int look(struct waiting *waiting, struct error *err)
         return -1;
     if (waiting->answer > 0)
         return 0;
-    return kube_stream_run(&stream, &version, NULL, waiting->deadline, err) < 0 ? -1 : 0;
+    return kube_stream_run(&stream, &version, waiting->deadline, err) < 0 ? -1 : 0;
 }
 
 static bool may_go_on(const struct waiting *waiting, const struct error *err)

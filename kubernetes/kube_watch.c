@@ -118,6 +118,7 @@ static int list(struct kube_watch *watch, struct error *err)
 
 static int follow(struct kube_watch *watch, struct error *err)
 {
+    int told = 0;
     const struct kube_stream stream = {
         .client = watch->client,
         .resource = watch->resource,
@@ -126,11 +127,11 @@ static int follow(struct kube_watch *watch, struct error *err)
         .on_event = on_event,
         .context = watch,
         .stop_fd = watch->stop_fd,
+        .told = &told,
     };
     int64_t began_ms = clock_monotonic_ms();
-    int told = 0;
 
-    int end = kube_stream_run(&stream, &watch->resource_version, &told, DEADLINE_NEVER, err);
+    int end = kube_stream_run(&stream, &watch->resource_version, DEADLINE_NEVER, err);
     if (told > 0 || (end >= 0 && clock_monotonic_ms() - began_ms >= SHORT_LIFE_MS))
         watch->failures = 0;
     else if (end == KUBE_STREAM_OVER)

@@ -11,12 +11,14 @@
 enum kube_event { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED };
 
 struct kube_watch_handler {
-    /** An object came, changed, or went (then the last one known of it). The item is borrowed. After a new list, what
-     *  did not change is not told, and what is missing is told as deleted. Runs in the watch's thread. */
+    /** An object came, changed, or went; it is borrowed and has its apiVersion and kind. After a new list, what did not
+     *  change is not told, and what is missing is told as deleted: then `object` is but apiVersion, kind and
+     *  metadata.name, .namespace and .uid (a watch keeps no objects). Runs in the watch's thread. */
     void (*event)(void *context, enum kube_event event, const cJSON *object);
     /** The first list has been told whole; once. May be NULL. */
     void (*synced)(void *context);
-    /** It broke off and will be tried again; for logging. May be NULL. */
+    /** It broke off and will be tried again, from 100 ms to 5 s later; for logging. Also when the kind is not there
+     *  (KUBE_NOT_FOUND) or must not be seen (KUBE_FORBIDDEN). May be NULL. */
     void (*trouble)(void *context, const struct error *err);
     void *context;
 };
@@ -35,7 +37,9 @@ DEFINE_CLEANUP(struct kube_watch *, kube_watch_free)
 
 /**
  * Wait until `satisfied` says so of an object (NULL: there is none), by a watch of just that one. It returns 1: yes,
- * 0: not yet, -1: never (*err set). Errors: GENERAL_TIMEOUT with what `describe` says of the last one seen.
+ * 0: not yet, -1: never (*err set). While the server cannot be reached it is tried again.
+ * Errors: GENERAL_TIMEOUT with generation, phase, replicas and conditions of the last one seen; what `satisfied` set;
+ * KUBE_FORBIDDEN and whatever else trying again does not mend.
  */
 typedef int (*kube_condition)(void *context, const cJSON *object, struct error *err);
 MUST_CHECK int kube_wait(struct kube_client *client, const struct kube_resource *resource, const char *namespace_name,

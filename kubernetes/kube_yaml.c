@@ -129,6 +129,21 @@ static char *tidy(const struct text_buffer *complaint)
     return line;
 }
 
+/* A line that begins with "%". libfyaml 0.7 never comes back from some that are not well-formed. */
+static bool has_directive(const char *yaml, size_t size)
+{
+    static const char byte_order_mark[] = {'\xef', '\xbb', '\xbf'};
+    bool is_marked = size >= sizeof(byte_order_mark) && memcmp(yaml, byte_order_mark, sizeof(byte_order_mark)) == 0;
+    bool is_start = true;
+
+    for (size_t i = is_marked ? sizeof(byte_order_mark) : 0; i < size; i++) {
+        if (is_start && yaml[i] == '%')
+            return true;
+        is_start = yaml[i] == '\n' || yaml[i] == '\r';
+    }
+    return false;
+}
+
 int kube_yaml_parse(const char *yaml, size_t size, cJSON **ret, struct error *err)
 {
     cleanup_text_buffer struct text_buffer complaint = {0};
@@ -144,6 +159,8 @@ int kube_yaml_parse(const char *yaml, size_t size, cJSON **ret, struct error *er
 
     if (memchr(yaml, '\0', size))
         return refuse(err, "there is a NUL in it");
+    if (has_directive(yaml, size))
+        return refuse(err, "a line begins with \"%\": directives are not supported");
     CLEANUP(fy_document_destroy)
     struct fy_document *document = size > 0 ? fy_document_build_from_string(&options, yaml, size) : NULL;
     if (!document) {

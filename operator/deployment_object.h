@@ -56,7 +56,8 @@ struct deployment_status {
 void deployment_status_read(const cJSON *object, struct deployment_status *ret);
 /** Do both say the same, whenever they said it? */
 bool deployment_status_equal(const struct deployment_status *a, const struct deployment_status *b);
-/** Set a condition; `before` has since when it has been so. @param message  copied; may be NULL */
+/** Set a condition; `before` has since when it has been so. @param message  copied; not empty, which Kubernetes 1.20
+ *  takes for null; or NULL */
 void deployment_status_set(struct deployment_status *status, const struct deployment_status *before,
                            enum deployment_condition condition, bool is_true, const char *reason, const char *message);
 /** A merge patch: {"status":{…}}. Freed by cJSON_Delete. */

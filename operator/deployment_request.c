@@ -11,18 +11,6 @@
 
 #define JSON_ROOT "$."
 
-/** Set why it cannot be accepted: where (`prefix` and the path in the error) and why. */
-static void refuse(struct deployment_request *request, const char *reason, const char *prefix, const struct error *err)
-{
-    const char *detail = error_root_detail(err);
-
-    if (text_starts_with(detail, JSON_ROOT))
-        request->message = text_format("%s%s", prefix, detail + strlen(JSON_ROOT));
-    else
-        request->message = text_format("%s: %s", prefix, detail);
-    request->reason = reason;
-}
-
 static void read_finalizers(struct deployment_request *request, const cJSON *object)
 {
     const cJSON *finalizers = kube_member(object, "metadata.finalizers");
@@ -57,7 +45,11 @@ static int read_selector(struct deployment_request *request, const cJSON *object
         json_optional(&spec, "targetSelector", &selector, &refused) == 0 &&
         selector_parse(&selector, &request->selector, &refused) == 0)
         return 0;
-    refuse(request, "InvalidSelector", "", &refused);
+    const char *path = refused.subject ? refused.subject : ""; /* "$.spec.targetSelector…" */
+    if (text_starts_with(path, JSON_ROOT))
+        path += strlen(JSON_ROOT);
+    request->reason = "InvalidSelector";
+    request->message = text_format("%s: %s", path, error_root_detail(&refused));
     return -1;
 }
 
@@ -75,8 +67,11 @@ static void read_score(struct deployment_request *request, const cJSON *object)
     /* As it stands: a newer agent may know fields that this build does not. */
     cleanup_free char *text = json_print(value);
     if (score_decode(text, strlen(text), &score, &refused) < 0) {
-        bool at = text_starts_with(error_root_detail(&refused), JSON_ROOT);
-        refuse(request, "InvalidScore", at ? "spec.score." : "spec.score", &refused);
+        const char *detail = error_root_detail(&refused); /* "$.data.services[0].image: is missing" */
+        bool at = detail[0] == '$';
+
+        request->reason = "InvalidScore";
+        request->message = text_format("spec.score%s%s", at ? "" : ": ", at ? detail + 1 : detail);
         return;
     }
     request->score = TAKE_PTR(text);

@@ -88,7 +88,7 @@ static void add_last_error(cJSON *aggregate, const struct deployment_status *sta
     }
     cJSON *last_error = json_add_object(aggregate, "lastError");
     json_add_text(last_error, "device", status->error_device);
-    json_add_text(last_error, "message", status->error_message ? status->error_message : "");
+    json_add_text(last_error, "message", status->error_message);
     json_add_text(last_error, "time", status->error_time);
 }
 
@@ -114,7 +114,7 @@ cJSON *deployment_status_patch(const struct deployment_status *status)
         json_add_text(item, "type", condition_types[i]);
         json_add_text(item, "status", condition->is_true ? "True" : "False");
         json_add_text(item, "reason", condition->reason);
-        json_add_text(item, "message", condition->message ? condition->message : "");
+        json_add_text(item, "message", condition->message);
         json_add_text(item, "lastTransitionTime", condition->since);
     }
     return patch;

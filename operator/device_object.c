@@ -194,6 +194,15 @@ uint64_t device_status_hash_of(const cJSON *object)
                        kube_text(object, "status.arch", ""), kube_text(object, "status.os", ""));
 }
 
+/** An empty text is none: Kubernetes 1.20 takes it for null and refuses it. */
+static void add_or_remove(cJSON *status, const char *key, const char *text)
+{
+    if (text && text[0] != '\0')
+        json_add_text(status, key, text);
+    else
+        cJSON_AddItemToObject(status, key, memory_checked(cJSON_CreateNull()));
+}
+
 cJSON *device_status_patch(const struct device_facts *facts)
 {
     char now[RFC3339_SIZE];
@@ -204,9 +213,9 @@ cJSON *device_status_patch(const struct device_facts *facts)
     clock_rfc3339(now);
     json_add_text(status, "phase", facts->online ? "Online" : "Offline");
     json_add_text(status, "lastHeartbeat", facts->last_heartbeat);
-    json_add_text(status, "agentVersion", facts->agent_version);
-    json_add_text(status, "arch", facts->arch);
-    json_add_text(status, "os", facts->os);
+    add_or_remove(status, "agentVersion", facts->agent_version);
+    add_or_remove(status, "arch", facts->arch);
+    add_or_remove(status, "os", facts->os);
     json_add_text(condition, "type", "Ready");
     json_add_text(condition, "status", facts->online ? "True" : "False");
     json_add_text(condition, "reason", facts->online ? "HeartbeatReceived" : "HeartbeatMissed");

@@ -247,6 +247,8 @@ void fleet_nats_changed(struct fleet *fleet, bool connected)
     pthread_mutex_lock(&fleet->mutex);
     fleet->connected = connected;
     fleet->connected_at_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < FLEET_BUCKET_COUNT && !connected; i++)
+        fleet->told[i] = false; /* nothing is decided until all has been told again */
     pthread_mutex_unlock(&fleet->mutex);
 }
 

@@ -44,6 +44,7 @@ void fleet_told_deleted(struct fleet *fleet, enum fleet_bucket bucket, const cha
 
 /* What the Kubernetes API says. */
 
+/** Objects came, changed or went, as a watch tells it; an answer to a write will do, too. */
 void fleet_deployment_seen(struct fleet *fleet, const cJSON *object);
 void fleet_deployment_gone(struct fleet *fleet, const cJSON *object);
 void fleet_device_seen(struct fleet *fleet, const cJSON *object);

@@ -82,7 +82,7 @@ static void note_error(struct fleet_deployment *deployment, const char *device, 
     free(deployment->error_message);
     free(deployment->error_time);
     deployment->error_device = text_copy(device);
-    deployment->error_message = text_copy(state->error ? state->error : "");
+    deployment->error_message = text_copy(state->error && state->error[0] != '\0' ? state->error : "failed");
     deployment->error_time = state->since[0] != '\0' ? text_copy(state->since) : NULL;
 }
 

@@ -48,6 +48,8 @@ void fleet_deployment_seen(struct fleet *fleet, const cJSON *object)
     bool news = !deployment->known || deployment->generation != request->generation ||
                 !text_equal(deployment->uid, request->uid) || deployment->deleting != request->deleting ||
                 deployment->has_finalizer != request->has_finalizer;
+    if (!deployment->known)
+        deployment->status_at_ms = clock_monotonic_ms(); /* the finalizer comes first, and no status in its way */
     take_request(deployment, request);
     if (version >= deployment->observed_version) {
         deployment_status_clear(&deployment->observed);

@@ -90,9 +90,11 @@ struct fleet {
 
 /* All of these with the mutex held. */
 
+/** NULL: not known. Borrowed, as all of these. */
 struct fleet_device *fleet_find_device(struct fleet *fleet, const char *id);
 /** The device, made if it is not known. */
 struct fleet_device *fleet_device(struct fleet *fleet, const char *id);
+/** Likewise of Deployments. */
 struct fleet_deployment *fleet_find_deployment(struct fleet *fleet, const char *name);
 struct fleet_deployment *fleet_deployment(struct fleet *fleet, const char *name);
 /** The cell of a device, made if there is none. Borrowed until the next one is made. */
@@ -113,7 +115,7 @@ void fleet_status_changed(struct fleet *fleet, const struct fleet_deployment *de
 /** Enough is known to decide on keys. */
 bool fleet_is_told(const struct fleet *fleet);
 
-/* What fleet.c hands on, by bucket. */
+/** What fleet.c hands on, by bucket. */
 void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size);
 void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revision);
 void fleet_put_state(struct fleet *fleet, const char *key, const char *data, size_t size);

@@ -65,11 +65,14 @@ static void plan_counts(struct fleet *fleet, const struct fleet_deployment *depl
     deployment_status_clear(status);
     count(deployment, status);
     plan_error(fleet, deployment, ret);
+    cleanup_free char *running = text_format("%ld of %ld devices run it", status->succeeded, status->matched);
+    cleanup_free char *pending = text_format("waiting for %ld of %ld devices", status->pending, status->matched);
     bool available = status->matched > 0 && status->succeeded == status->matched;
     const char *unavailable = status->matched == 0 ? "NoDevices" : "NotAllRunning";
-    deployment_status_set(status, before, CONDITION_AVAILABLE, available, available ? "AllRunning" : unavailable, NULL);
+    deployment_status_set(status, before, CONDITION_AVAILABLE, available, available ? "AllRunning" : unavailable,
+                          running);
     deployment_status_set(status, before, CONDITION_PROGRESSING, status->pending > 0,
-                          status->pending > 0 ? "DevicesPending" : "Settled", NULL);
+                          status->pending > 0 ? "DevicesPending" : "Settled", pending);
 }
 
 bool fleet_plan_status(struct fleet *fleet, const char *name, struct status_plan *ret)
@@ -85,7 +88,8 @@ bool fleet_plan_status(struct fleet *fleet, const char *name, struct status_plan
             plan_counts(fleet, deployment, ret);
         ret->status.observed_generation = deployment->generation;
         deployment_status_set(&ret->status, &deployment->observed, CONDITION_ACCEPTED, !deployment->reason,
-                              deployment->reason ? deployment->reason : "Valid", deployment->message);
+                              deployment->reason ? deployment->reason : "Valid",
+                              deployment->reason ? deployment->message : "its devices get what it says");
         to_write = ret->error_wanted || !deployment_status_equal(&ret->status, &deployment->observed);
     }
     pthread_mutex_unlock(&fleet->mutex);

@@ -53,7 +53,7 @@ FLEET_TEST(pod_images, are_brought_to_the_cluster_when_missing_or_asked_to, .gat
     unsetenv(POD_IMAGES_FORCE);
     TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err));
     TRY(nats_server_find(&program, err));
-    TRY(pod_archive_ensure("nats-server", program, deadline_in_ms(STEP_MS), &archive, err));
+    TRY(pod_archive_ensure(cache_directory(), "nats-server", program, deadline_in_ms(STEP_MS), &archive, err));
     for (size_t i = 0; i < ARRAY_SIZE(imported); i++) {
         cleanup_free char *image = NULL;
         if (i + 1 == ARRAY_SIZE(imported))

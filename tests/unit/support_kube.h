@@ -17,15 +17,19 @@ enum kube_step_end {
 
 struct kube_step {
     const char *request; /**< how the request's first line begins: "GET /api/v1/pods?limit=500" */
-    int status;
     const char *body;
+    int status;
     enum kube_step_end end;
 };
-
 /** A step with a whole reply. */
 #define REPLY(request, status, body)                                                                                   \
     {                                                                                                                  \
-        request, status, body, STEP_REPLY                                                                              \
+        request, body, status, STEP_REPLY                                                                              \
+    }
+/** A step with a stream. */
+#define STREAM(request, body, end)                                                                                     \
+    {                                                                                                                  \
+        request, body, 200, end                                                                                        \
     }
 
 struct fake_kube;

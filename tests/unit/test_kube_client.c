@@ -64,35 +64,35 @@ FLEET_TEST(kube_client, refusals_are_typed_and_in_the_servers_words)
 {
     static const struct {
         int status;
-        const char *body;
         int code;
+        const char *body;
         const char *words;
     } cases[] = {
-        {404, "{\"kind\":\"Status\",\"message\":\"pods \\\"x\\\" not found\"}", KUBE_NOT_FOUND, "pods \"x\" not found"},
-        {409, "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"m\"}", KUBE_EXISTS, "m"},
-        {409, "{\"kind\":\"Status\",\"reason\":\"Conflict\",\"message\":\"m\"}", KUBE_CONFLICT, "m"},
-        {403, "{\"kind\":\"Status\",\"message\":\"User \\\"u\\\" cannot get\"}", KUBE_FORBIDDEN,
+        {404, KUBE_NOT_FOUND, "{\"kind\":\"Status\",\"message\":\"pods \\\"x\\\" not found\"}", "pods \"x\" not found"},
+        {409, KUBE_EXISTS, "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"m\"}", "m"},
+        {409, KUBE_CONFLICT, "{\"kind\":\"Status\",\"reason\":\"Conflict\",\"message\":\"m\"}", "m"},
+        {403, KUBE_FORBIDDEN, "{\"kind\":\"Status\",\"message\":\"User \\\"u\\\" cannot get\"}",
          "User \"u\" cannot get"},
-        {401, REFUSED, KUBE_UNAUTHORIZED, "Unauthorized"},
-        {422,
+        {401, KUBE_UNAUTHORIZED, REFUSED, "Unauthorized"},
+        {422, KUBE_INVALID,
          "{\"kind\":\"Status\",\"message\":\"is invalid\",\"details\":{\"causes\":[{\"field\":\"spec.x\","
          "\"message\":\"Required value\"}]}}",
-         KUBE_INVALID, "is invalid; spec.x: Required value"},
-        {400, "{\"kind\":\"Status\",\"message\":\"m\"}", KUBE_INVALID, "m"},
-        {410, "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}", KUBE_GONE, "too old"},
-        {429, "{\"kind\":\"Status\",\"message\":\"m\"}", KUBE_THROTTLED, "m"},
-        {500, "{\"kind\":\"Status\",\"reason\":\"InternalError\"}", KUBE_UNAVAILABLE, "status 500, InternalError"},
-        {503, "", KUBE_UNAVAILABLE, "status 503"},
-        {502, "<html>bad gateway", KUBE_UNAVAILABLE, "status 502: <html>bad gateway"},
-        {302, "", KUBE_REFUSED, "status 302"},
-        {405, "{}", KUBE_REFUSED, "status 405"},
-        {200, "no json", KUBE_UNAVAILABLE, "no JSON"},
+         "is invalid; spec.x: Required value"},
+        {400, KUBE_INVALID, "{\"kind\":\"Status\",\"message\":\"m\"}", "m"},
+        {410, KUBE_GONE, "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}", "too old"},
+        {429, KUBE_THROTTLED, "{\"kind\":\"Status\",\"message\":\"m\"}", "m"},
+        {500, KUBE_UNAVAILABLE, "{\"kind\":\"Status\",\"reason\":\"InternalError\"}", "status 500, InternalError"},
+        {503, KUBE_UNAVAILABLE, "", "status 503"},
+        {502, KUBE_UNAVAILABLE, "<html>bad gateway", "status 502: <html>bad gateway"},
+        {302, KUBE_REFUSED, "", "status 302"},
+        {405, KUBE_REFUSED, "{}", "status 405"},
+        {200, KUBE_UNAVAILABLE, "no json", "no JSON"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
         CLEANUP(cJSON_Delete) cJSON *object = NULL;
-        const struct kube_step steps[] = {{"GET ", cases[i].status, cases[i].body, STEP_REPLY}, {0}};
+        const struct kube_step steps[] = {REPLY("GET ", cases[i].status, cases[i].body), {0}};
         TRY(fake_kube_start(steps, NULL, &fake, err));
         int result = kube_get(fake_kube_client(fake), &kube_pods, "shop", "x", SOON, &object, err);
         bool right = result < 0 && error_is(err, &kube_error_domain, cases[i].code) &&
@@ -318,7 +318,7 @@ static void *cancel(void *client)
 FLEET_TEST(kube_client, deadline_and_cancel_end_an_exchange)
 {
     static const struct kube_step steps[] = {
-        {"GET /version", 200, "", STEP_STAYS_OPEN}, {"GET /version", 200, "", STEP_STAYS_OPEN}, {0}};
+        STREAM("GET /version", "", STEP_STAYS_OPEN), STREAM("GET /version", "", STEP_STAYS_OPEN), {0}};
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
     cleanup_free char *body = NULL;
     pthread_t thread;

@@ -101,9 +101,9 @@ FLEET_TEST(kube_watch, tells_what_is_there_and_what_changes)
 {
     static const struct kube_step steps[] = {
         REPLY(LIST, 200, PODS("5", POD("a", "3") "," POD("b", "4"))),
-        {WATCH, 200,
-         EVENT("MODIFIED", "a", "6") EVENT("ADDED", "c", "7") EVENT("NEWS", "c", "7") EVENT("DELETED", "b", "8"),
-         STEP_STAYS_OPEN},
+        STREAM(WATCH,
+               EVENT("MODIFIED", "a", "6") EVENT("ADDED", "c", "7") EVENT("NEWS", "c", "7") EVENT("DELETED", "b", "8"),
+               STEP_STAYS_OPEN),
         {0},
     };
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
@@ -118,8 +118,8 @@ FLEET_TEST(kube_watch, goes_on_where_it_ended)
 {
     static const struct kube_step steps[] = {
         REPLY(LIST, 200, PODS("5", POD("a", "3"))),
-        {WATCH, 200, EVENT("MODIFIED", "a", "6") BOOKMARK("9"), STEP_OVER},
-        {WATCH, 200, EVENT("ADDED", "b", "10"), STEP_STAYS_OPEN},
+        STREAM(WATCH, EVENT("MODIFIED", "a", "6") BOOKMARK("9"), STEP_OVER),
+        STREAM(WATCH, EVENT("ADDED", "b", "10"), STEP_STAYS_OPEN),
         {0},
     };
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
@@ -133,9 +133,9 @@ FLEET_TEST(kube_watch, survives_a_break_without_a_new_list)
 {
     static const struct kube_step steps[] = {
         REPLY(LIST, 200, PODS("5", POD("a", "3"))),
-        {WATCH, 200, EVENT("MODIFIED", "a", "6") "{\"type\":\"MODIF", STEP_BROKEN},
+        STREAM(WATCH, EVENT("MODIFIED", "a", "6") "{\"type\":\"MODIF", STEP_BROKEN),
         REPLY(WATCH, 503, ""),
-        {WATCH, 200, EVENT("MODIFIED", "a", "7"), STEP_STAYS_OPEN},
+        STREAM(WATCH, EVENT("MODIFIED", "a", "7"), STEP_STAYS_OPEN),
         {0},
     };
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
@@ -151,9 +151,9 @@ FLEET_TEST(kube_watch, lists_again_when_its_version_is_too_old)
 {
     static const struct kube_step steps[] = {
         REPLY(LIST, 200, PODS("5", POD("a", "1") "," POD("b", "2") "," POD("d", "3"))),
-        {WATCH, 200, TOO_OLD, STEP_STAYS_OPEN},
+        STREAM(WATCH, TOO_OLD, STEP_STAYS_OPEN),
         REPLY(LIST, 200, PODS("90", POD("a", "80") "," POD("c", "81") "," POD("d", "3"))),
-        {WATCH, 200, EVENT("DELETED", "d", "91"), STEP_STAYS_OPEN},
+        STREAM(WATCH, EVENT("DELETED", "d", "91"), STEP_STAYS_OPEN),
         {0},
     };
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
@@ -172,7 +172,7 @@ FLEET_TEST(kube_watch, first_list_is_tried_until_it_succeeds)
         REPLY(LIST, 200, PODS("5", POD("a", "3"))),
         REPLY(WATCH, 410, "{\"kind\":\"Status\"}"),
         REPLY(LIST, 200, PODS("6", POD("a", "3"))),
-        {WATCH, 200, EVENT("DELETED", "a", "7"), STEP_STAYS_OPEN},
+        STREAM(WATCH, EVENT("DELETED", "a", "7"), STEP_STAYS_OPEN),
         {0},
     };
     CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
@@ -210,10 +210,10 @@ FLEET_TEST(kube_watch, wait_ends_when_the_condition_holds)
     static const struct kube_step at_once[] = {REPLY(ONE, 200, PODS("5", PHASE("Running"))), {0}};
     static const struct kube_step later[] = {
         REPLY(ONE, 200, PODS("5", "")),
-        {WATCH, 200, NOW("Pending"), STEP_BROKEN},
+        STREAM(WATCH, NOW("Pending"), STEP_BROKEN),
         REPLY(ONE, 503, ""),
         REPLY(ONE, 200, PODS("5", PHASE("Pending"))),
-        {WATCH, 200, NOW("Running"), STEP_STAYS_OPEN},
+        STREAM(WATCH, NOW("Running"), STEP_STAYS_OPEN),
         {0},
     };
 
@@ -226,7 +226,7 @@ FLEET_TEST(kube_watch, wait_that_cannot_succeed_fails_at_once)
 {
     static const struct kube_step failed[] = {
         REPLY(ONE, 200, PODS("5", "")),
-        {WATCH, 200, NOW("Failed"), STEP_STAYS_OPEN},
+        STREAM(WATCH, NOW("Failed"), STEP_STAYS_OPEN),
         {0},
     };
     static const struct kube_step forbidden[] = {REPLY(ONE, 403, "{\"kind\":\"Status\",\"message\":\"no\"}"), {0}};
@@ -240,10 +240,10 @@ FLEET_TEST(kube_watch, wait_tells_what_it_saw_last)
 {
     static const struct kube_step steps[] = {
         REPLY(ONE, 200, PODS("5", "")),
-        {WATCH, 200,
-         "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"generation\":2},\"status\":{\"phase\":\"Pending\","
-         "\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\",\"message\":\"no node\"}]}}}\n",
-         STEP_STAYS_OPEN},
+        STREAM(WATCH,
+               "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"generation\":2},\"status\":{\"phase\":\"Pending\","
+               "\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\",\"message\":\"no node\"}]}}}\n",
+               STEP_STAYS_OPEN),
         {0},
     };
 

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The cluster that runs share, and native clusters of the test's own, which may be broken.
+ */
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/process_identity.h"
+#include "fixtures/cluster_admin.h"
+#include "fixtures/cluster_sandbox.h"
+#include "fixtures/registry.h"
+#include "fixtures/sandbox_wait.h"
+#include "harness/cluster_environment.h"
+#include "harness/resource.h"
+#include "harness/test.h"
+#include "kubernetes/kube_object.h"
+
+#define OPEN_MS     120000 /* it may have to be brought up, on a busy machine */
+#define STEP_MS     60000
+#define SECOND_MS   1000 /* sanitized, on a busy machine; it takes a thirtieth of that */
+#define AT_ONCE     3
+#define SERVICE     "cluster"
+#define REGISTRY_AT CLUSTER_NODE_ADDRESS ":5000"
+
+FLEET_TEST(pod_cluster, second_bring_up_is_quick, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(cluster_free) struct cluster *again = NULL;
+
+    TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err));
+    int64_t began_ms = clock_monotonic_ms();
+    TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &again, err));
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
+    CHECK(took_ms < SECOND_MS, "it took %" PRId64 " ms", took_ms);
+    CHECK(text_equal(cluster_kubeconfig(cluster), cluster_kubeconfig(again)), "%s, then %s",
+          cluster_kubeconfig(cluster), cluster_kubeconfig(again));
+    return kube_get(cluster_client(again), &kube_namespaces, NULL, "default", deadline_in_ms(STEP_MS), NULL, err);
+}
+
+FLEET_TEST(pod_cluster, unknown_kind_is_named, .gate = "pod")
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+
+    setenv(CLUSTER_CHOICE, "kind", 1);
+    int result = cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err);
+    CHECK(result < 0 && error_is(err, &general_error_domain, GENERAL_INVALID), "it is taken");
+    cleanup_free char *text = error_text(err);
+    error_clear(err);
+    CHECK(strstr(text, CLUSTER_CHOICE) && strstr(text, "\"kind\""), "%s", text);
+    return 0;
+}
+
+/* Clusters of the test's own */
+
+struct own_cluster {
+    struct run *run;
+    char *directory;
+    char *mark;
+    struct cluster_native_place place;
+};
+
+static void own_cluster_clear(struct own_cluster *own)
+{
+    free(own->directory);
+    free(own->mark);
+}
+#define cleanup_own_cluster __attribute__((cleanup(own_cluster_clear)))
+
+/** Journal what a cluster of its own will be; nothing is brought up yet. */
+static int own_cluster_name(struct test_context *test, struct own_cluster *ret, struct error *err)
+{
+    TRY(test_run(test, &ret->run, err));
+    ret->directory = text_format("%s/" SERVICE, run_directory(ret->run));
+    ret->mark = run_mark(ret->run, SERVICE);
+    ret->place = (struct cluster_native_place){run_id(ret->run), ret->directory, ret->mark};
+    TRY(run_journal(ret->run, RESOURCE_CGROUP, run_id(ret->run), err));
+    TRY(run_journal(ret->run, RESOURCE_NETWORK_NAMESPACE, run_id(ret->run), err));
+    return run_journal(ret->run, RESOURCE_PROCESS, SERVICE, err);
+}
+
+struct opening {
+    const struct cluster_native_place *place;
+    pthread_t thread;
+    bool changed;
+    int result;
+    struct error failure;
+};
+
+static void *open_in_thread(void *context)
+{
+    struct opening *opening = context;
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+
+    opening->result =
+        cluster_native_open(opening->place, deadline_in_ms(OPEN_MS), &opening->changed, &cluster, &opening->failure);
+    return NULL;
+}
+
+/** All of them succeed, and one brought it up. */
+static int open_at_once(const struct cluster_native_place *place, struct error *err)
+{
+    struct opening openings[AT_ONCE] = {0};
+    int changed = 0;
+
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        openings[i].place = place;
+        pthread_create(&openings[i].thread, NULL, open_in_thread, &openings[i]);
+    }
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        pthread_join(openings[i].thread, NULL);
+        changed += openings[i].changed;
+        if (openings[i].result < 0 && !error_is_set(err))
+            error_move(err, &openings[i].failure);
+        error_clear(&openings[i].failure);
+    }
+    if (error_is_set(err))
+        return -1;
+    CHECK(changed == 1, "it was brought up %d times", changed);
+    return 0;
+}
+
+static int check_gone(const struct own_cluster *own, struct error *err)
+{
+    cleanup_free char *network = text_format("/run/netns/%s", own->place.name);
+    cleanup_free char *group = text_format("/sys/fs/cgroup/%s", own->place.name);
+    cleanup_free char *pids = text_format("/sys/fs/cgroup/pids/%s", own->place.name);
+
+    CHECK(!file_exists(network), "%s is left", network);
+    CHECK(!file_exists(group) && !file_exists(pids), "a control group is left");
+    CHECK(!file_exists(own->directory), "%s is left", own->directory);
+    return 0;
+}
+
+FLEET_TEST(pod_cluster, comes_up_once_and_goes_without_a_trace, .gate = "pod",
+           NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(open_at_once(&own.place, err));
+    TRY(cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err));
+    TRY(check_gone(&own, err));
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+static int write_object(struct cluster *cluster, const char *name, struct error *err)
+{
+    CLEANUP(cJSON_Delete) cJSON *object = kube_object_new(&kube_config_maps, "default", name);
+
+    return kube_create(cluster_client(cluster), &kube_config_maps, object, deadline_in_ms(STEP_MS), NULL, err);
+}
+
+static int has_ended(void *context, struct text_buffer *state, struct error *err)
+{
+    (void)err;
+    text_buffer_add(state, "it runs");
+    return !process_identity_alive(context);
+}
+
+static int kill_sandbox(const struct own_cluster *own, struct error *err)
+{
+    pid_t outer = 0;
+    pid_t init = 0;
+    struct process_identity sandbox;
+
+    TRY(sandbox_read_pids(own->directory, &outer, &init, err));
+    TRY(process_identity_of(outer, &sandbox, err));
+    kill(outer, SIGKILL);
+    return wait_until("the sandbox to end", has_ended, &sandbox, NULL, deadline_in_ms(STEP_MS), err);
+}
+
+FLEET_TEST(pod_cluster, killed_one_is_brought_up_anew, .gate = "pod", NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(cluster_free) struct cluster *again = NULL;
+    bool changed = false;
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &cluster, err));
+    TRY(write_object(cluster, "first", err));
+    TRY(kill_sandbox(&own, err));
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &again, err));
+    CHECK(changed, "it was taken for being up");
+    CHECK_FAILS(
+        kube_get(cluster_client(again), &kube_config_maps, "default", "first", deadline_in_ms(STEP_MS), NULL, err),
+        kube_error_domain, KUBE_NOT_FOUND);
+    TRY(write_object(again, "first", err));
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/* Images */
+
+/** An archive of an image that is in every native cluster. Caller frees *ret. */
+static int find_archive(char **ret, struct error *err)
+{
+    cleanup_cluster_programs struct cluster_programs programs = {0};
+
+    TRY(cluster_programs_find(&programs, err));
+    *ret = text_format("%s/pause.tar", programs.tools);
+    return 0;
+}
+
+FLEET_TEST(pod_cluster, image_that_is_there_is_not_imported, .gate = "pod", NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    cleanup_free char *archive = NULL;
+    cleanup_free char *image = NULL;
+    bool imported = true;
+
+    TRY(find_archive(&archive, err));
+    TRY(own_cluster_name(test, &own, err));
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), NULL, &cluster, err));
+    TRY(cluster_import_image(cluster, CLUSTER_PAUSE_IMAGE, archive, deadline_in_ms(STEP_MS), &imported, &image, err));
+    CHECK(!imported && text_equal(image, CLUSTER_PAUSE_IMAGE), "%s, imported: %d", image, imported);
+    CHECK_FAILS(cluster_import_image(cluster, "localhost/other:1", archive, deadline_in_ms(STEP_MS), NULL, &image, err),
+                general_error_domain, GENERAL_INVALID);
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/** As one's own cluster is used by its KUBECONFIG: here it is a native one, from inside its network. */
+static int use_by_kubeconfig(struct cluster *native, struct error *err)
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    cleanup_free char *archive = NULL;
+
+    TRY(find_archive(&archive, err));
+    setenv("KUBECONFIG", cluster_kubeconfig(native), 1);
+    setenv(CLUSTER_REGISTRY, "http://" REGISTRY_AT "/fleet", 1);
+    TRY(cluster_open(NULL, deadline_in_ms(STEP_MS), &cluster, err));
+    CHECK(cluster_kind(cluster) == CLUSTER_KUBECONFIG, "it is %s", cluster_kind_name(cluster_kind(cluster)));
+    CHECK(text_equal(cluster_node_address(cluster), CLUSTER_NODE_ADDRESS), "%s", cluster_node_address(cluster));
+    for (int i = 0; i < 2; i++) {
+        cleanup_free char *image = NULL;
+        bool imported = false;
+        TRY(cluster_import_image(cluster, CLUSTER_PAUSE_IMAGE, archive, deadline_in_ms(STEP_MS), &imported, &image,
+                                 err));
+        CHECK(imported == (i == 0), "attempt %d, imported: %d", i, imported);
+        CHECK(text_equal(image, REGISTRY_AT "/fleet/fleet-pause:1"), "it is called %s", image);
+    }
+    CHECK_FAILS(cluster_down(deadline_in_ms(STEP_MS), err), general_error_domain, GENERAL_UNSUPPORTED);
+    return 0;
+}
+
+FLEET_TEST(pod_cluster, is_used_by_kubeconfig_and_registry, .gate = "pod",
+           NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER, CAPABILITY_REGISTRY, CAPABILITY_PODMAN))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(process_free) struct process *registry = NULL;
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), NULL, &cluster, err));
+    cleanup_free char *storage = text_format("%s/images", run_directory(own.run));
+    const struct registry_options options = {
+        .name = "images", .network = cluster_network_namespace(cluster), .address = REGISTRY_AT, .storage = storage};
+    TRY(registry_serve(own.run, &options, &registry, err));
+    TRY(use_by_kubeconfig(cluster, err));
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
