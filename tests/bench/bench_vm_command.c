@@ -2,35 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/deadline.h"
 #include "base/file.h"
-#include "base/process.h"
 #include "harness/vm_environment.h"
+#include "tests/bench/bench_command.h"
 #include "tests/bench/bench_vm.h"
-
-#define COMMAND_MS 7200000 /* only against hanging for ever */
-
-/**
- * Run a command to its end, having taken from and added to our environment what makes it the one to be measured. What it
- * wrote is shown when it fails.
- */
-static int time_command(const char *const *argv, const char *const *environment, double *ret_s, struct error *err)
-{
-    const struct process_options options = {.argv = argv, .environment = environment, .die_with_parent = true};
-    cleanup_process_result struct process_result result = {0};
-    int64_t started_us = clock_monotonic_us();
-
-    if (process_run(&options, deadline_in_ms(COMMAND_MS), &result, err) < 0)
-        return -1;
-    *ret_s = (double)(clock_monotonic_us() - started_us) / 1e6;
-    fprintf(stderr, "  %s: %.1f s\n", argv[0], *ret_s);
-    if (result.exit_code == 0)
-        return 0;
-    fputs(result.output, stderr);
-    fputs(result.errors, stderr);
-    return error_set(err, &general_error_domain, GENERAL_FAILED, "measuring", argv[0], "it ended with exit code %d",
-                     result.exit_code);
-}
 
 /** ctest of the debug build: that is what people and pipelines run. Required, so that nothing is skipped in no time. */
 struct ctest {
@@ -42,12 +17,10 @@ struct ctest {
 
 static int time_ctest(const struct ctest *ctest, double *ret_s, struct error *err)
 {
-    const char *const argv[] = {"ctest",       "--test-dir", "build/debug", "--output-on-failure", "--no-tests=error",
-                                ctest->option, ctest->value, NULL};
     const char *const environment[] = {"FLEET_E2E_REQUIRE=vm", "FLEET_E2E_KEEP", ctest->base, ctest->architecture,
                                        NULL};
 
-    return time_command(argv, environment, ret_s, err);
+    return bench_time_ctest(ctest->option, ctest->value, environment, ret_s, err);
 }
 
 static int bench_ctest(const struct vm_bench *bench, const char *name, const struct ctest *ctest, bool warm_up,
@@ -105,7 +78,7 @@ int bench_vm_image_build(struct vm_bench *bench, struct error *err)
     cleanup_free char *cache = text_format("FLEET_CACHE=%s", directory);
     const char *const argv[] = {"images/vm/build", vm.architecture, "golden", NULL};
     const char *const environment[] = {cache, "FLEET_SETUP_LOCKED", NULL};
-    if (directory_create(directory, 0700, err) < 0 || time_command(argv, environment, &seconds, err) < 0 ||
+    if (directory_create(directory, 0700, err) < 0 || bench_time_command(argv, environment, &seconds, err) < 0 ||
         directory_remove(directory, err) < 0)
         return -1;
     bench_print("vm_image_build_s", seconds, "s");

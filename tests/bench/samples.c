@@ -31,6 +31,18 @@ double samples_median(struct samples *samples)
     return (samples->values[middle - 1] + samples->values[middle]) / 2;
 }
 
+double samples_percentile(struct samples *samples, double percent)
+{
+    if (!samples->count)
+        return 0;
+    qsort(samples->values, samples->count, sizeof(*samples->values), compare_doubles);
+    double rank = (double)samples->count * percent / 100;
+    size_t index = (size_t)rank;
+    if ((double)index == rank && index > 0) /* a whole rank is its sample's; else the next one's */
+        index--;
+    return samples->values[index < samples->count ? index : samples->count - 1];
+}
+
 double samples_max(const struct samples *samples)
 {
     double max = 0;

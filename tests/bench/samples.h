@@ -15,6 +15,8 @@ struct samples {
 void samples_add(struct samples *samples, double value);
 /** 0 when empty. */
 double samples_median(struct samples *samples);
+/** The smallest sample that `percent` of all do not exceed; 0 when empty. */
+double samples_percentile(struct samples *samples, double percent);
 double samples_max(const struct samples *samples);
 void samples_clear(struct samples *samples);
 static inline void samples_clear_at_exit(struct samples *samples)
