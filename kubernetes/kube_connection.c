@@ -74,7 +74,7 @@ struct kube_connection *kube_connection_new(const struct kube_config *config, in
     pthread_once(&once, global_start);
     connection->config = config;
     connection->cancel_fd = cancel_fd;
-    if (config->tls_server_name)
+    if (config->tls_server_name && text_starts_with(config->server, "https://"))
         set_server_name(connection);
     else
         connection->base_url = text_copy(config->server);

@@ -9,6 +9,8 @@
 #include "kubernetes/kube_object.h"
 #include "kubernetes/kube_stream.h"
 
+enum { SHORT_LIFE_MS = 100 }; /* a watch that ends sooner counts as a failure, or we might ask without a pause */
+
 struct waiting {
     struct kube_client *client;
     const struct kube_resource *resource;
@@ -129,12 +131,14 @@ static int wait_for_answer(struct waiting *waiting, const char *operation, const
 
     for (int failures = 0;;) {
         cleanup_error struct error last = ERROR_INIT;
+        int64_t began_ms = clock_monotonic_ms();
         int result = look(waiting, &last);
         if (result == 0 && waiting->answer > 0)
             return 0;
         if (deadline_passed(waiting->deadline) && waiting->answer == 0)
             return time_out(waiting, operation, subject, &last, err);
-        failures = result == 0 ? 0 : failures + 1;
+        bool is_short = clock_monotonic_ms() - began_ms < SHORT_LIFE_MS;
+        failures = result == 0 && !is_short ? 0 : failures + 1;
         bool goes_on = result == 0 || may_go_on(waiting, &last);
         int pause_ms = deadline_poll_ms(deadline_min(waiting->deadline, deadline_in_ms(kube_backoff_ms(failures))));
         if (!goes_on || !kube_backoff_wait(failures > 0 ? pause_ms : 0, cancel_fd, 0)) {

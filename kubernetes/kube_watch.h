@@ -13,7 +13,8 @@ enum kube_event { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED };
 struct kube_watch_handler {
     /** An object came, changed, or went; it is borrowed and has its apiVersion and kind. After a new list, what did not
      *  change is not told, and what is missing is told as deleted: then `object` is but apiVersion, kind and
-     *  metadata.name, .namespace and .uid (a watch keeps no objects). Runs in the watch's thread. */
+     *  metadata.name, .namespace and .uid (a watch keeps no objects). One that was deleted and made anew between two
+     *  lists is told as modified: its uid is another. Runs in the watch's thread. */
     void (*event)(void *context, enum kube_event event, const cJSON *object);
     /** The first list has been told whole; once. May be NULL. */
     void (*synced)(void *context);

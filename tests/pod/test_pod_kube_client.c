@@ -233,7 +233,7 @@ FLEET_TEST(pod_kube_client, watch_follows, .gate = "pod", NEEDS(CAPABILITY_CLUST
     text_list_clear(&told.words);
     if (result < 0)
         return -1;
-    CHECK(took_ms < 200, "the watch took %lld ms to end", (long long)took_ms);
+    CHECK(took_ms < 1000, "the watch took %lld ms to end", (long long)took_ms);
     return 0;
 }
 
