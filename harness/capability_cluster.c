@@ -65,8 +65,7 @@ int cluster_programs_find(struct cluster_programs *ret, struct error *err)
     if (find_tree("kubernetes", kubernetes, &found.kubernetes, err) < 0 ||
         find_tree("cluster-tools", tools, &found.tools, err) < 0 || check_installed(err) < 0)
         return -1;
-    *ret = found;
-    found = (struct cluster_programs){0};
+    *ret = (struct cluster_programs){TAKE_PTR(found.kubernetes), TAKE_PTR(found.tools)};
     return 0;
 }
 

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process_identity.h"
@@ -24,6 +26,7 @@
 #define OPEN_MS     120000 /* it may have to be brought up, on a busy machine */
 #define STEP_MS     60000
 #define SECOND_MS   1000 /* sanitized, on a busy machine; it takes a thirtieth of that */
+#define MEMBERS_MAX (64u << 10)
 #define AT_ONCE     3
 #define SERVICE     "cluster"
 #define REGISTRY_AT CLUSTER_NODE_ADDRESS ":5000"
@@ -192,6 +195,89 @@ FLEET_TEST(pod_cluster, killed_one_is_brought_up_anew, .gate = "pod", NEEDS(CAPA
         kube_get(cluster_client(again), &kube_config_maps, "default", "first", deadline_in_ms(STEP_MS), NULL, err),
         kube_error_domain, KUBE_NOT_FOUND);
     TRY(write_object(again, "first", err));
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/** The pid file is there, and its node cannot be Ready yet. */
+static int is_half_up(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct own_cluster *own = context;
+    cleanup_free char *path = text_format("%s/" SANDBOX_PID_FILE, own->directory);
+
+    (void)err;
+    text_buffer_add(state, "it is not begun");
+    return file_exists(path);
+}
+
+FLEET_TEST(pod_cluster, half_up_one_is_brought_up_anew, .gate = "pod", NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    bool changed = false;
+
+    TRY(own_cluster_name(test, &own, err));
+    pid_t victim = fork();
+    if (victim == 0) {
+        struct error failure = ERROR_INIT;
+        struct cluster *unfinished = NULL;
+        _exit(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), NULL, &unfinished, &failure) == 0);
+    }
+    int begun = wait_until("a cluster to be half up", is_half_up, &own, NULL, deadline_in_ms(STEP_MS), err);
+    kill(victim, SIGKILL);
+    waitpid(victim, NULL, 0);
+    TRY(begun);
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &cluster, err));
+    CHECK(changed, "it was taken for being up");
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/** The process of that name in the cluster's control group; 0: there is none. */
+static pid_t find_service(const struct own_cluster *own, const char *name)
+{
+    cleanup_free char *version_1 = text_format("/sys/fs/cgroup/pids/%s/cgroup.procs", own->place.name);
+    cleanup_free char *version_2 = text_format("/sys/fs/cgroup/%s/init/cgroup.procs", own->place.name);
+    cleanup_free char *members = NULL;
+    cleanup_error struct error missing = ERROR_INIT;
+    size_t size;
+
+    if (file_read(file_exists(version_1) ? version_1 : version_2, MEMBERS_MAX, &members, &size, &missing) < 0)
+        return 0;
+    for (char *rest = members, *line; (line = strsep(&rest, "\n"));) {
+        struct process_stat stat;
+        pid_t pid = process_number(line);
+        if (pid > 0 && process_stat_read(pid, &stat) == 0 && text_equal(stat.comm, name))
+            return pid;
+    }
+    return 0;
+}
+
+static int answers(void *context, struct text_buffer *state, struct error *err)
+{
+    cleanup_error struct error failure = ERROR_INIT;
+
+    (void)err;
+    if (kube_get(cluster_client(context), &kube_config_maps, "default", "first", deadline_in_ms(STEP_MS), NULL,
+                 &failure) == 0)
+        return 1;
+    text_buffer_add(state, error_root_detail(&failure));
+    return 0;
+}
+
+FLEET_TEST(pod_cluster, ended_service_is_started_again, .gate = "pod", NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), NULL, &cluster, err));
+    TRY(write_object(cluster, "first", err));
+    pid_t server = find_service(&own, "kube-apiserver");
+    struct process_identity identity;
+    CHECK(server > 0, "no kube-apiserver is found");
+    TRY(process_identity_of(server, &identity, err));
+    kill(server, SIGKILL);
+    TRY(wait_until("the API server to end", has_ended, &identity, NULL, deadline_in_ms(STEP_MS), err));
+    TRY(wait_until("its successor to answer", answers, cluster, NULL, deadline_in_ms(STEP_MS), err));
     return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
 }
 
