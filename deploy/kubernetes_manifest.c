@@ -32,7 +32,7 @@ char *kubernetes_name(const char *token)
         char lower = (char)tolower((unsigned char)*at);
 
         fits = fits && (is_lower_or_digit(*at) || *at == '-');
-        *at = is_lower_or_digit(lower) ? lower : '-';
+        *at = (char)(is_lower_or_digit(lower) ? lower : '-');
     }
     if (fits)
         return TAKE_PTR(name);

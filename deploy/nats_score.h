@@ -18,14 +18,14 @@ struct fleet_nats_score {
     const char *listen_address; /**< NULL: 127.0.0.1 */
     int port;                   /**< 0: ask the system for a free one at the first interpret and keep it */
 
-    const char *image;   /**< Kubernetes: of nats-server; same below */
-    int replicas;        /**< 0: 1; or 3, a cluster whose streams are replicated by as many */
-    int node_port;       /**< of the Service; 0: the Service is reached inside the cluster only */
-    const char *storage; /**< size of the volume of each replica ("1Gi"): a PersistentVolumeClaim; NULL: emptyDir, which
-                                 survives its containers but not its Pod */
-    const char
-        *sync_interval;      /**< how long written desired states may lie unsynced ("always", "10s"); NULL: "always" */
+    int replicas;      /**< Kubernetes: 0: 1; or 3, a cluster whose streams are replicated by as many; same below */
+    const char *image; /**< of nats-server */
+    int node_port;     /**< of the Service; 0: the Service is reached inside the cluster only */
     int termination_grace_s; /**< 0: 10 */
+    /** Size of the volume of each replica ("1Gi"): a PersistentVolumeClaim; NULL: emptyDir, which survives its
+     *  containers but not its Pod. */
+    const char *storage;
+    const char *sync_interval; /**< how long what was written may lie unsynced ("always", "10s"); NULL: "always" */
 
     struct user_password admin;  /**< may do everything */
     struct user_password device; /**< shared by the devices: publishes what agents publish, never desired-state */

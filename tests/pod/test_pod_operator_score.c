@@ -83,8 +83,7 @@ FLEET_TEST(pod_operator_score, schema_refuses_wrong_types_and_keeps_unknown_fiel
         "{\"type\":5,\"data\":{}}",
         "{\"type\":\"PodmanV0\",\"data\":{\"services\":{}}}",
         "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"we.b\",\"image\":\"x\"}]}}",
-        "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"w\",\"image\":\"x\",\"restart_policy\":\"maybe\"}]}"
-        "}",
+        "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"w\",\"restart_policy\":\"maybe\"}]}}",
         "{\"type\":\"PodmanV0\",\"data\":{\"init_containers\":[{\"name\":\"w\",\"image\":\"x\",\"timeout\":0}]}}",
     };
     cleanup_pod_place struct pod_place place = {0};
