@@ -28,6 +28,8 @@
 #define NAMESPACE_RETRY_MS 1000
 #define NAMESPACE_MS       5000
 #define DEVICE_WORKERS     2
+#define LIST_PAGE          100 /* objects of a list that are in memory at a time */
+#define MMAP_THRESHOLD     (64 << 10)
 #define MALLOC_ARENAS      2
 #define SYNCED_ALL         2 /* watches */
 
@@ -122,11 +124,12 @@ static void on_trouble(void *context, const struct error *trouble)
 static int watch_kubernetes(struct program *program, struct error *err)
 {
     cleanup_free char *selector = text_format(FLEET_LABEL_FLEET "=%s", program->watch_namespace);
-    const struct kube_list_options ours = {.label_selector = selector};
+    const struct kube_list_options ours = {.label_selector = selector, .page_size = LIST_PAGE};
+    const struct kube_list_options all = {.page_size = LIST_PAGE};
     const struct kube_watch_handler deployments = {on_deployment, on_synced, on_trouble, program};
     const struct kube_watch_handler devices = {on_device, on_devices_synced, on_trouble, program};
 
-    return kube_watch_start(program->client, &fleet_deployments, program->watch_namespace, NULL, &deployments,
+    return kube_watch_start(program->client, &fleet_deployments, program->watch_namespace, &all, &deployments,
                             &program->deployment_watch, err) < 0 ||
                    kube_watch_start(program->client, &fleet_devices, NULL, &ours, &devices, &program->device_watch,
                                     err) < 0
@@ -341,7 +344,8 @@ int operator_run(const struct operator_options *options, struct error *err)
     struct program program = {.options = options, .signal_fd = -1};
     int result;
 
-    mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* a dozen threads that mostly wait need no arena each */
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS);       /* a dozen threads that mostly wait need no arena each */
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD); /* pages of lists go back at once, and leave no hole in the heap */
     log_info("starting", LOG_TEXT("identity", options->identity), LOG_TEXT("version", FLEET_VERSION));
     result = start(&program, err);
     if (result == 0)
