@@ -35,7 +35,7 @@ MUST_CHECK int simulation_stop(struct simulation *simulation, struct deadline de
 void simulation_free(struct simulation *simulation);
 DEFINE_CLEANUP(struct simulation *, simulation_free)
 
-/** The process's id, for what is measured of it. */
+/** The process, for whoever looks at what it costs. */
 pid_t simulation_pid(const struct simulation *simulation);
 /** The end of its devices' ids, and the value of their label "simulator"; borrowed. */
 const char *simulation_suffix(const struct simulation *simulation);

@@ -10,7 +10,7 @@
 
 #define RECONNECT_MS 2000
 #define IO_BYTES     8192   /* nats.c's buffer each way; its default would take half a gigabyte for ten thousand */
-#define WAIT_MS      30000  /* one call of JetStream's, while thousands are made */
+#define WAIT_MS      30000  /* to connect, and for one call of JetStream's, while thousands are made */
 #define PING_MS      120000 /* rarely: nats.c has all timers in one sorted list */
 #define KEY_SIZE     256
 
@@ -81,6 +81,7 @@ static int connect_wire(struct wire *wire, struct error *err)
                                      .name = "fleet-simulator",
                                      .credentials = wire->options.credentials,
                                      .reconnect = true,
+                                     .connect_timeout_ms = WAIT_MS,
                                      .ping_interval_ms = PING_MS};
     struct nats_callbacks callbacks = {.disconnected = on_disconnected,
                                        .reconnected = on_reconnected,
