@@ -157,7 +157,7 @@ FLEET_TEST(kv_watch, a_bucket_made_anew_is_noticed, NEEDS(CAPABILITY_NATS_SERVER
     return await(&scene.seen.completed, 2, err);
 }
 
-FLEET_TEST(kv_batch, failure_is_told_and_forgotten, NEEDS(CAPABILITY_NATS_SERVER))
+FLEET_TEST(kv_watch, a_failed_batch_is_told_and_forgotten, NEEDS(CAPABILITY_NATS_SERVER))
 {
     cleanup_scene struct scene scene = {0};
     struct kv_value value = {0};
