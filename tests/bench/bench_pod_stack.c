@@ -10,7 +10,6 @@
 #include "tests/bench/operator_probe.h"
 #include "tests/pod/pod_scenario.h"
 
-#define BRING_UP_MS     180000
 #define ONLINE_MS       900000 /* ten thousand objects are written meanwhile */
 #define STEP_MS         60000
 #define KEY_ROUNDS      200
@@ -51,7 +50,7 @@ int pod_bench_simulate(struct pod_bench *bench, int devices, int connections, st
     };
 
     fprintf(stderr, "  bringing up %d simulated devices …\n", devices);
-    if (simulation_start(&options, deadline_in_ms(BRING_UP_MS), ret, err) < 0)
+    if (simulation_start(&options, deadline_in_ms(ONLINE_MS), ret, err) < 0)
         return -1;
     return pod_bench_wait_online(bench, devices, err);
 }

@@ -2,8 +2,8 @@
 #include "tests/bench/simulator/bring_up.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -12,7 +12,7 @@
 
 /*
  *   (waiting) ───────▶ (at work) ───────▶ (up) ──────── again ────────▶ (waiting)
- *       ▲                  │ failed, had been up before                     │
+ *       ▲                  │ failed                                         │
  *       └────── later ─────┴──────────── again, meanwhile ◀─────────────────┘
  */
 struct item {
@@ -36,7 +36,6 @@ struct bring_up {
     size_t next;    /* where the search for one begins */
     size_t up;      /* items that have been up */
     bool stopping;
-    struct error failure; /* of one that had never been up */
 };
 
 /** Called with the mutex held. Returns `count` when none is due; then *next_ms is when to look again. */
@@ -83,12 +82,7 @@ static void note_result(struct bring_up *bring_up, size_t index, struct error *f
         item->was_up = true;
         return;
     }
-    if (!item->was_up) {
-        if (!error_is_set(&bring_up->failure))
-            error_move(&bring_up->failure, failure);
-        return;
-    }
-    log_trouble("a connection is not up again, trying on", failure, LOG_INTEGER("connection", index));
+    log_trouble("a connection is not up yet, trying on", failure, LOG_INTEGER("connection", index));
     bring_up->waiting += item->waiting ? 0 : 1;
     item->waiting = true;
     item->not_before_ms = clock_monotonic_ms() + RETRY_MS;
@@ -115,7 +109,7 @@ static void *run(void *argument)
     struct bring_up *bring_up = argument;
 
     pthread_mutex_lock(&bring_up->mutex);
-    while (!bring_up->stopping && !error_is_set(&bring_up->failure)) {
+    while (!bring_up->stopping) {
         int64_t next_ms;
         size_t index = find_due(bring_up, &next_ms);
 
@@ -174,15 +168,12 @@ void bring_up_again(struct bring_up *bring_up, size_t index)
     pthread_mutex_unlock(&bring_up->mutex);
 }
 
-int bring_up_result(struct bring_up *bring_up, struct error *err)
+bool bring_up_is_complete(struct bring_up *bring_up)
 {
     pthread_mutex_lock(&bring_up->mutex);
-    bool all_up = bring_up->up == bring_up->count;
-    bool failed = error_is_set(&bring_up->failure);
-    if (failed)
-        error_move(err, &bring_up->failure);
+    bool complete = bring_up->up == bring_up->count;
     pthread_mutex_unlock(&bring_up->mutex);
-    return failed ? -1 : all_up;
+    return complete;
 }
 
 void bring_up_stop(struct bring_up *bring_up)
@@ -203,7 +194,6 @@ void bring_up_free(struct bring_up *bring_up)
     if (!bring_up)
         return;
     bring_up_stop(bring_up);
-    error_clear(&bring_up->failure);
     pthread_cond_destroy(&bring_up->changed);
     pthread_mutex_destroy(&bring_up->mutex);
     free(bring_up->items);

@@ -6,7 +6,9 @@
  * ten thousand.
  */
 
-#include "base/deadline.h"
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/error.h"
 
 struct bring_up;
@@ -17,9 +19,8 @@ typedef int (*bring_up_one)(void *context, size_t index, struct error *err);
 MUST_CHECK int bring_up_start(size_t count, bring_up_one one, void *context, struct bring_up **ret, struct error *err);
 /** Bring connection `index` up again. Any thread; does not block. */
 void bring_up_again(struct bring_up *bring_up, size_t index);
-/** 1: all have been brought up. 0: not yet. -1: one failed that had never been up (*err set). What fails later is tried
- *  again and again. */
-MUST_CHECK int bring_up_result(struct bring_up *bring_up, struct error *err);
+/** All have been up. What fails is said once it does and tried again, as devices do. */
+bool bring_up_is_complete(struct bring_up *bring_up);
 /** End the threads, once what they are at is done: nothing more is brought up. NULL is fine. */
 void bring_up_stop(struct bring_up *bring_up);
 /** Stop and free. NULL is fine. */

@@ -152,7 +152,7 @@ static int bring_up_link(void *context, size_t index, struct error *err)
         .context = link,
     };
 
-    if (!link->wire.connection && wire_open(&link->wire, &wire_options, err) < 0)
+    if (wire_open(&link->wire, &wire_options, err) < 0)
         return -1;
     for (size_t i = index; i < (size_t)options->devices; i += (size_t)options->connections) {
         if (simulated_device_bring_up(simulator->devices[i], err) < 0)
@@ -225,17 +225,12 @@ static void report(struct simulator *simulator, int64_t now_ms)
     simulator->reported = written;
 }
 
-static int look_whether_ready(struct simulator *simulator, struct error *err)
+static void look_whether_ready(struct simulator *simulator)
 {
-    int up = simulator->ready ? 0 : bring_up_result(simulator->bring_up, err);
-
-    if (up < 0)
-        return -1;
-    if (up == 0 || !wires_are_settled(&simulator->counts))
-        return 0;
+    if (simulator->ready || !bring_up_is_complete(simulator->bring_up) || !wires_are_settled(&simulator->counts))
+        return;
     simulator->ready = true;
     report_ready(clock_monotonic_ms() - simulator->started_ms);
-    return 0;
 }
 
 int simulator_run(struct simulator *simulator, int stop_fd, struct error *err)
@@ -251,8 +246,7 @@ int simulator_run(struct simulator *simulator, int stop_fd, struct error *err)
             return 0;
         if (ready < 0 && errno != EINTR)
             return error_set_errno(err, errno, "waiting for a signal", NULL);
-        if (look_whether_ready(simulator, err) < 0)
-            return -1;
+        look_whether_ready(simulator);
         int64_t now_ms = clock_monotonic_ms();
         beat(simulator, now_ms);
         answer_due(simulator);

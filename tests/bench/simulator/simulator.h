@@ -30,7 +30,7 @@ struct simulator_options {
 struct simulator;
 /** All pointers in `options` must outlive it. Nothing is connected yet. Errors: WIRE_INVALID_NAME, WIRE_MALFORMED. */
 MUST_CHECK int simulator_new(const struct simulator_options *options, struct simulator **ret, struct error *err);
-/** Connect and simulate until `stop_fd` is readable. Errors: nats, system: not all devices could be brought up. */
+/** Connect and simulate until `stop_fd` is readable. Errors: nats, kv (at the beginning; later it tries on), system. */
 MUST_CHECK int simulator_run(struct simulator *simulator, int stop_fd, struct error *err);
 /** Remove every key that was written. Errors: GENERAL_TIMEOUT when the server did not take all in time. */
 MUST_CHECK int simulator_withdraw(struct simulator *simulator, struct deadline deadline, struct error *err);

@@ -105,6 +105,7 @@ static natsStatus subscribe_acknowledgements(struct wire *wire)
 
     if (status != NATS_OK)
         return status;
+    free(wire->inbox);
     wire->inbox = text_copy(inbox);
     natsInbox_Destroy(inbox);
     cleanup_free char *all = text_format("%s.*", wire->inbox);
@@ -114,15 +115,17 @@ static natsStatus subscribe_acknowledgements(struct wire *wire)
 
 int wire_open(struct wire *wire, const struct wire_options *options, struct error *err)
 {
+    natsStatus status = NATS_OK;
     jsOptions jetstream;
 
     wire->options = *options;
-    if (connect_wire(wire, err) < 0)
+    if (!wire->connection && connect_wire(wire, err) < 0)
         return -1;
     jsOptions_Init(&jetstream);
     jetstream.Wait = WAIT_MS;
-    natsStatus status = natsConnection_JetStream(&wire->jetstream, wire->connection, &jetstream);
-    if (status == NATS_OK)
+    if (!wire->jetstream)
+        status = natsConnection_JetStream(&wire->jetstream, wire->connection, &jetstream);
+    if (status == NATS_OK && !wire->acknowledgements)
         status = subscribe_acknowledgements(wire);
     return status == NATS_OK ? 0 : error_set_nats(err, status, "preparing the connection to", options->url);
 }

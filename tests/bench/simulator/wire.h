@@ -52,7 +52,7 @@ struct wire {
     char *inbox; /* of the acknowledgements: "<inbox>.<µs>", when they were asked for */
 };
 
-/** Connect; `wire` is zeroed and stays where it is until wire_clear. Errors: nats. */
+/** Connect, or go on where it failed before; `wire` begins zeroed and stays where it is until wire_clear. Errors: nats. */
 MUST_CHECK int wire_open(struct wire *wire, const struct wire_options *options, struct error *err);
 /** Put a value, or delete the key (value NULL), without waiting for the server. Errors: nats (the connection ended). */
 MUST_CHECK int wire_write(struct wire *wire, const char *bucket, const char *key, const char *value, struct error *err);
