@@ -24,6 +24,8 @@ static const char *next_key(const char *path, char key[KEY_MAX])
     return path[size] ? path + size + 1 : NULL;
 }
 
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
+
 const cJSON *kube_member(const cJSON *object, const char *path)
 {
     char key[KEY_MAX];
@@ -45,8 +47,9 @@ const char *kube_text(const cJSON *object, const char *path, const char *fallbac
 long kube_number(const cJSON *object, const char *path, long fallback)
 {
     const cJSON *number = kube_member(object, path);
+    bool fits = cJSON_IsNumber(number) && number->valuedouble >= -WHOLE_MAX && number->valuedouble <= WHOLE_MAX;
 
-    return cJSON_IsNumber(number) ? (long)number->valuedouble : fallback;
+    return fits ? (long)number->valuedouble : fallback; /* a double outside a long's range may not be converted */
 }
 
 const char *kube_name(const cJSON *object)
