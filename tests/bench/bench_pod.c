@@ -18,6 +18,7 @@
 #define MANY            10000
 #define MANY_MAX        100000
 #define IDLE_S          60
+#define IDLE_MAX_S      86400
 
 /** Commands come first: what is brought up by ourselves takes a share of the machine, and us out of its network. */
 static const struct group {
@@ -127,9 +128,9 @@ static int finish(struct pod_bench *bench)
 static int idle_seconds(void)
 {
     const char *text = getenv("FLEET_BENCH_IDLE_S");
-    int seconds = text ? atoi(text) : 0;
+    long seconds = text ? strtol(text, NULL, 10) : 0;
 
-    return seconds > 0 ? seconds : IDLE_S;
+    return seconds > 0 && seconds <= IDLE_MAX_S ? (int)seconds : IDLE_S;
 }
 
 int main(int argc, char **argv)

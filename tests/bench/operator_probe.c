@@ -2,7 +2,6 @@
 #include "tests/bench/operator_probe.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #define METRICS_PORT  8080
 #define REQUEST_MS    30000
 #define PROC_MAX      (256u << 10)
+#define STAT_USER     14 /* of proc(5)'s fields of stat: user time; system time follows */
 
 static int take_name(void *context, cJSON *item, struct error *err __attribute__((unused)))
 {
@@ -162,14 +162,17 @@ int process_cpu_s(pid_t pid, double *ret, struct error *err)
 {
     cleanup_free char *path = text_format("/proc/%d/stat", pid);
     cleanup_free char *data = NULL;
-    unsigned long user = 0, system = 0;
     size_t size;
 
     if (file_read(path, PROC_MAX, &data, &size, err) < 0)
         return -1;
-    const char *rest = strrchr(data, ')'); /* the program's name may hold anything; proc(5): fields 14 and 15 */
-    if (!rest || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+    char *rest = strrchr(data, ')'); /* the program's name may hold anything */
+    for (int field = 2; rest && field < STAT_USER; field++)
+        rest = strchr(rest + 1, ' ');
+    if (!rest)
         return error_set(err, &general_error_domain, GENERAL_FAILED, "reading", path, "not as proc(5) says");
+    unsigned long user = strtoul(rest, &rest, 10);
+    unsigned long system = strtoul(rest, NULL, 10);
     *ret = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
     return 0;
 }
