@@ -52,7 +52,7 @@ static const struct description {
     [OPTION_NATS_STORAGE] = {"nats-storage", "HARMONY_FLEET_NATS_STORAGE", "SIZE", NULL, 0,
                              "of a volume for each replica, like 1Gi; else what NATS stores goes with its Pod, and "
                              "operator and agents write it again"},
-    [OPTION_NATS_SYNC_INTERVAL] = {"nats-sync-interval", "HARMONY_FLEET_NATS_SYNC_INTERVAL", "TIME", "always", 0,
+    [OPTION_NATS_SYNC_INTERVAL] = {"nats-sync-interval", "HARMONY_FLEET_NATS_SYNC_INTERVAL", "TIME", "10s", 0,
                                    "always, or how long what was written may be lost with the power, like 10s"},
     [OPTION_OPERATOR_IMAGE] = {"operator-image", "HARMONY_FLEET_OPERATOR_IMAGE", "IMAGE", NULL, ONLY_OPERATOR,
                                "of harmony-fleet-operator"},

@@ -12,7 +12,8 @@
 #include "deploy/nats_config.h"
 #include "deploy/nats_manifests.h"
 
-#define SYNC_DEFAULT    "always"
+#define SYNC_ALWAYS     "always"
+#define SYNC_DEFAULT    "10s" /* what is lost with the power, operator and agents say again */
 #define QUANTITY_MAX    24
 #define DURATION_MAX    24
 #define GRACE_MAX_S     3600
@@ -90,7 +91,7 @@ int nats_score_validate_on_kubernetes(const struct fleet_nats_score *score, stru
                             NODE_PORT_LEAST, UINT16_MAX);
     if (score->storage && !is_quantity(score->storage))
         return score_refuse(err, FLEET_NATS_SCORE, "storage", "\"%s\" is not a size like 1Gi", score->storage);
-    if (score->sync_interval && strcmp(score->sync_interval, SYNC_DEFAULT) != 0 && !is_duration(score->sync_interval))
+    if (score->sync_interval && strcmp(score->sync_interval, SYNC_ALWAYS) != 0 && !is_duration(score->sync_interval))
         return score_refuse(err, FLEET_NATS_SCORE, "sync_interval",
                             "\"%s\" is neither \"always\" nor a duration like 10s", score->sync_interval);
     if (score->termination_grace_s < 0 || score->termination_grace_s > GRACE_MAX_S)

@@ -25,7 +25,7 @@ struct fleet_nats_score {
     /** Size of the volume of each replica ("1Gi"): a PersistentVolumeClaim; NULL: emptyDir, which survives its
      *  containers but not its Pod. */
     const char *storage;
-    const char *sync_interval; /**< how long what was written may lie unsynced ("always", "10s"); NULL: "always" */
+    const char *sync_interval; /**< how long what was written may lie unsynced ("always", "10s"); NULL: "10s" */
 
     struct user_password admin;  /**< may do everything */
     struct user_password device; /**< shared by the devices: publishes what agents publish, never desired-state */
