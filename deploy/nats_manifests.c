@@ -83,7 +83,7 @@ static cJSON *server_container(const struct fleet_nats_score *score)
 {
     cJSON *container = kube_json(JSON_TEXT({
         "name": "nats", "image": "%s",
-        "args": ["--config", "/etc/nats/nats-server.conf"],
+        "args": ["--config", "/etc/nats/$(POD_NAME).conf"],
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": [
             {"name": "client", "containerPort": %d},

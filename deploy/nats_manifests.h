@@ -29,8 +29,12 @@ MUST_CHECK int nats_score_validate_on_kubernetes(const struct fleet_nats_score *
 /** One, or three. */
 int nats_replicas(const struct fleet_nats_score *score);
 
-/** The server's configuration. `routes`: addresses of the replicas; empty where there is one. Caller frees. */
-char *nats_pods_config_text(const struct fleet_nats_score *score, const struct text_list *routes);
+/**
+ * The configuration of one server. `routes`: addresses of the replicas; empty where there is one. Its own is given as
+ * that of the loopback interface: a server that does not see which route leads to itself counts itself as one more of
+ * its cluster, which then may not find a leader. Caller frees.
+ */
+char *nats_pods_config_text(const struct fleet_nats_score *score, const struct text_list *routes, size_t replica);
 
 /* The objects; each freed by cJSON_Delete. The names of images and namespaces have been checked. */
 /** The account its Pods run as, which has no rights. */

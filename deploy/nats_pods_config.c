@@ -111,7 +111,8 @@ static void route_password(const struct fleet_nats_score *score, char ret[DIGEST
     digest_sha256(text, strlen(text), ret);
 }
 
-static void add_cluster(struct text_buffer *text, const struct fleet_nats_score *score, const struct text_list *routes)
+static void add_cluster(struct text_buffer *text, const struct fleet_nats_score *score, const struct text_list *routes,
+                        size_t replica)
 {
     char password[DIGEST_SIZE];
 
@@ -121,12 +122,12 @@ static void add_cluster(struct text_buffer *text, const struct fleet_nats_score 
                        "  authorization { user: \"%s\", password: \"%s\", timeout: 5 }\n  routes: [\n",
                        CLUSTER_NAME, NATS_ROUTES_PORT, ROUTE_USER, password);
     for (size_t i = 0; i < routes->count; i++)
-        text_buffer_format(text, "    \"nats-route://%s:%s@%s:%d\"\n", ROUTE_USER, password, routes->items[i],
-                           NATS_ROUTES_PORT);
+        text_buffer_format(text, "    \"nats-route://%s:%s@%s:%d\"\n", ROUTE_USER, password,
+                           i == replica ? "127.0.0.1" : routes->items[i], NATS_ROUTES_PORT);
     text_buffer_add(text, "  ]\n}\n");
 }
 
-char *nats_pods_config_text(const struct fleet_nats_score *score, const struct text_list *routes)
+char *nats_pods_config_text(const struct fleet_nats_score *score, const struct text_list *routes, size_t replica)
 {
     struct text_buffer text = {0};
 
@@ -138,6 +139,6 @@ char *nats_pods_config_text(const struct fleet_nats_score *score, const struct t
                        score->sync_interval ? score->sync_interval : SYNC_DEFAULT);
     nats_config_add_users(&text, score);
     if (routes->count > 0)
-        add_cluster(&text, score, routes);
+        add_cluster(&text, score, routes, replica);
     return text_buffer_take(&text);
 }

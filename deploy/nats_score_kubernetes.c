@@ -103,19 +103,37 @@ static int find_set(const struct deployment *deployment, cJSON **ret, struct err
     return 0;
 }
 
+/** A file for each server, by the name of its Pod; in one digest. */
+static int apply_configuration(struct deployment *deployment, char digest[DIGEST_SIZE], struct error *err)
+{
+    const size_t replicas = (size_t)nats_replicas(deployment->score);
+    char *files[2 * NATS_CLUSTER_COUNT + 1] = {0}; /* name and text of each */
+    cleanup_text_buffer struct text_buffer all = {0};
+
+    for (size_t replica = 0; replica < replicas; replica++) {
+        files[2 * replica] = text_format(NATS_NAME "-%zu.conf", replica);
+        files[2 * replica + 1] = nats_pods_config_text(deployment->score, &deployment->routes, replica);
+        text_buffer_add(&all, files[2 * replica + 1]);
+    }
+    digest_sha256(text_buffer_text(&all), all.size, digest);
+    int result = apply_object(
+        deployment, kubernetes_secret(deployment->apply.target->namespace_name, NATS_NAME, (const char *const *)files),
+        NULL, err);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+        free(files[i]);
+    return result;
+}
+
 /** The server's configuration, and the servers. */
 static int apply_servers(struct deployment *deployment, struct error *err)
 {
     const char *space = deployment->apply.target->namespace_name;
-    cleanup_free char *text = nats_pods_config_text(deployment->score, &deployment->routes);
-    const char *const files[] = {"nats-server.conf", text, NULL};
     char config_digest[DIGEST_SIZE];
     CLEANUP(cJSON_Delete) cJSON *set = NULL;
     bool created = false;
 
-    digest_sha256(text, strlen(text), config_digest);
     if (apply_object(deployment, nats_service_account(space), NULL, err) < 0 ||
-        apply_object(deployment, kubernetes_secret(space, NATS_NAME, files), NULL, err) < 0 ||
+        apply_configuration(deployment, config_digest, err) < 0 ||
         kubernetes_apply_object(&deployment->apply, NATS_NAME,
                                 nats_stateful_set(deployment->score, space, config_digest), &created, &set, err) < 0)
         return -1;

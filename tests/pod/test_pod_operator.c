@@ -82,11 +82,15 @@ static int create_half_done(struct stack *stack, const char *name, const char *l
 }
 
 /** The stack is others', too: whatever became of the test, it has an operator. */
-static void operator_back(struct stack **without_operator)
+struct operator_away {
+    struct stack *stack; /**< NULL: it is back */
+};
+
+static void operator_back(struct operator_away *away)
 {
     cleanup_error struct error err = ERROR_INIT;
 
-    if (*without_operator && stack_scale_operator(*without_operator, 1, &err) < 0) {
+    if (away->stack && stack_scale_operator(away->stack, 1, &err) < 0) {
         cleanup_free char *text = error_text(&err);
         fprintf(stderr, "the stack is left without an operator: %s\n", text);
     }
@@ -98,7 +102,7 @@ FLEET_TEST(pod_operator, operator_restart, .gate = "pod", POD_NEEDS)
     cleanup_free char *begun = host_stack_unique_name("begun");
     cleanup_free char *deleted = host_stack_unique_name("deleted");
     cleanup_free char *label = host_stack_unique_name("label");
-    __attribute__((cleanup(operator_back))) struct stack *without_operator = NULL;
+    __attribute__((cleanup(operator_back))) struct operator_away away = {0};
     struct deadline deadline = deadline_in_ms(POD_STEP_MS);
     const char *device;
     bool has_key = true;
@@ -108,7 +112,7 @@ FLEET_TEST(pod_operator, operator_restart, .gate = "pod", POD_NEEDS)
     TRY(pod_apply(stack, deleted, label, POD_SCORE, err));
     TRY(pod_wait_key(stack, device, deleted, NULL, NULL, err));
 
-    without_operator = stack;
+    away.stack = stack;
     TRY(stack_scale_operator(stack, 0, err));
     TRY(create_half_done(stack, begun, label, err));
     TRY(kube_delete(stack_kube(stack), &fleet_deployments, stack_namespace(stack), deleted, KUBE_BACKGROUND, -1,
@@ -118,7 +122,7 @@ FLEET_TEST(pod_operator, operator_restart, .gate = "pod", POD_NEEDS)
     TRY(pod_has_key(stack, device, deleted, &has_key, err));
     CHECK(has_key, "the key of %s went without an operator", deleted);
     TRY(stack_scale_operator(stack, 1, err));
-    without_operator = NULL;
+    away.stack = NULL;
 
     TRY(pod_wait_key(stack, device, begun, NULL, NULL, err));
     TRY(kube_wait_gone(stack_kube(stack), &fleet_deployments, stack_namespace(stack), deleted, deadline, err));

@@ -77,10 +77,13 @@ FLEET_TEST(nats_manifests, routes_are_in_the_configuration_of_a_cluster_only)
 
     text_list_add(&routes, "10.0.0.1");
     text_list_add(&routes, "10.0.0.2");
-    cleanup_free char *alone = nats_pods_config_text(&usable, &none);
-    cleanup_free char *together = nats_pods_config_text(&three, &routes);
+    text_list_add(&routes, "10.0.0.3");
+    cleanup_free char *alone = nats_pods_config_text(&usable, &none, 0);
+    cleanup_free char *together = nats_pods_config_text(&three, &routes, 2);
     CHECK(!strstr(alone, "cluster {") && strstr(alone, "sync_interval: 10s"), "alone: %s", alone);
-    CHECK(strstr(together, "@10.0.0.1:6222") && strstr(together, "@10.0.0.2:6222"), "together: %s", together);
+    CHECK(strstr(together, "@10.0.0.1:6222") && strstr(together, "@10.0.0.2:6222") &&
+              strstr(together, "@127.0.0.1:6222") && !strstr(together, "10.0.0.3"),
+          "together: %s", together);
     const char *routes_text = strstr(together, "cluster {");
     CHECK(routes_text && !strstr(routes_text, "admin-password"), "routes show the admin's password");
     return 0;
