@@ -21,8 +21,8 @@
 #include "operator/status_pages.h"
 
 #define TICK_MS            200
-#define TRIM_MS            10000 /* between two times that memory which is free is given back */
-#define END_MS             3000  /* after which nothing is waited for any more */
+#define TRIM_MS            2000 /* between two times that memory which is free is given back */
+#define END_MS             3000 /* after which nothing is waited for any more */
 #define RETRY_MIN_MS       50
 #define RETRY_MAX_MS       5000
 #define NAMESPACE_RETRY_MS 1000
