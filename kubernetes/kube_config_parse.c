@@ -144,19 +144,24 @@ static int read_cluster(const struct reader *reader, const struct json_cursor *r
     return 0;
 }
 
+/** An array that may be missing: *ret is not present then. */
+static int optional_list(const struct json_cursor *object, const char *key, struct json_cursor *ret, struct error *err)
+{
+    size_t count = 0;
+
+    if (json_optional(object, key, ret, err) < 0)
+        return -1;
+    return json_present(ret) ? json_array_size(ret, ENTRIES_MAX, &count, err) : 0;
+}
+
 static int read_exec_environment(const struct json_cursor *exec, struct kube_config *config, struct error *err)
 {
     struct json_cursor list = {0};
     struct json_cursor item = {0};
-    size_t count = 0;
 
-    if (json_optional(exec, "env", &list, err) < 0)
+    if (optional_list(exec, "env", &list, err) < 0)
         return -1;
-    if (!json_present(&list))
-        return 0;
-    if (json_array_size(&list, ENTRIES_MAX, &count, err) < 0)
-        return -1;
-    while (json_next(&list, &item)) {
+    while (json_present(&list) && json_next(&list, &item)) {
         cleanup_free char *name = NULL;
         cleanup_free char *value = NULL;
         if (read_text(&item, "name", &name, err) < 0 || read_text(&item, "value", &value, err) < 0)
@@ -172,15 +177,10 @@ static int read_exec_arguments(const struct json_cursor *exec, struct kube_confi
 {
     struct json_cursor list = {0};
     struct json_cursor item = {0};
-    size_t count = 0;
 
-    if (json_optional(exec, "args", &list, err) < 0)
+    if (optional_list(exec, "args", &list, err) < 0)
         return -1;
-    if (!json_present(&list))
-        return 0;
-    if (json_array_size(&list, ENTRIES_MAX, &count, err) < 0)
-        return -1;
-    while (json_next(&list, &item)) {
+    while (json_present(&list) && json_next(&list, &item)) {
         cleanup_free char *argument = NULL;
         if (json_string(&item, VALUE_LIMIT, &argument, err) < 0)
             return -1;
