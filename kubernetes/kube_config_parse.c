@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -119,6 +121,36 @@ static int find_entry(const struct json_cursor *root, const char *section, const
     return json_refuse(&ret->list, JSON_MISSING, err, "has no entry named \"%s\"", name);
 }
 
+DEFINE_CLEANUP(CURLU *, curl_url_cleanup)
+
+static bool url_has(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK && *text;
+
+    curl_free(text);
+    return has;
+}
+
+/* Paths of the API are appended to `server`, which loses the slashes it ends with for that. */
+static int check_server(const struct json_cursor *cursor, char *server, struct error *err)
+{
+    CLEANUP(curl_url_cleanup) CURLU *url = memory_checked(curl_url());
+
+    if (!text_starts_with(server, "https://") && !text_starts_with(server, "http://"))
+        return json_refuse(cursor, JSON_INVALID, err, "must begin with https:// or http://");
+    CURLUcode status = curl_url_set(url, CURLUPART_URL, server, 0);
+    if (status == CURLUE_NO_HOST || (status == CURLUE_OK && !url_has(url, CURLUPART_HOST)))
+        return json_refuse(cursor, JSON_INVALID, err, "names no host");
+    if (status != CURLUE_OK || text_has_control(server) || strchr(server, ' '))
+        return json_refuse(cursor, JSON_INVALID, err, "is no URL");
+    if (url_has(url, CURLUPART_USER) || url_has(url, CURLUPART_QUERY) || url_has(url, CURLUPART_FRAGMENT))
+        return json_refuse(cursor, JSON_INVALID, err, "must be a scheme, a host, a port and a path, no more");
+    for (size_t size = strlen(server); server[size - 1] == '/'; size--)
+        server[size - 1] = '\0';
+    return 0;
+}
+
 static int read_cluster(const struct reader *reader, const struct json_cursor *root, const char *name,
                         struct error *err)
 {
@@ -134,14 +166,7 @@ static int read_cluster(const struct reader *reader, const struct json_cursor *r
         read_contents(reader, &cluster.part, "certificate-authority-data", "certificate-authority", &config->ca_data,
                       err) < 0)
         return -1;
-    if (!text_starts_with(config->server, "https://") && !text_starts_with(config->server, "http://"))
-        return json_refuse(&server, JSON_INVALID, err, "must begin with https:// or http://");
-    if (text_has_control(config->server) || strchr(config->server, ' '))
-        return json_refuse(&server, JSON_INVALID, err, "is no URL");
-    size_t size = strlen(config->server);
-    while (config->server[size - 1] == '/')
-        config->server[--size] = '\0';
-    return 0;
+    return check_server(&server, config->server, err);
 }
 
 /** An array that may be missing: *ret is not present then. */
