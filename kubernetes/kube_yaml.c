@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubernetes/kube_yaml.h"
 
-#include <libfyaml.h>
 #include <string.h>
+#include <yaml.h>
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -10,93 +10,92 @@
 
 enum {
     NODES_MAX = 100000, /* aliases can make much of little */
-    COMPLAINT_MAX = 300,
+    KEYS_MAX = 1000,    /* of one mapping: each is compared with the others */
 };
 
-DEFINE_CLEANUP(struct fy_document *, fy_document_destroy)
-DEFINE_CLEANUP(struct fy_diag *, fy_diag_destroy)
-
 struct conversion {
+    yaml_document_t *document;
     int nodes;
     int depth;
 };
+
+#define cleanup_document __attribute__((cleanup(yaml_document_delete)))
+#define cleanup_parser   __attribute__((cleanup(yaml_parser_delete)))
 
 static int refuse(struct error *err, const char *detail)
 {
     return error_set(err, &general_error_domain, GENERAL_INVALID, "reading YAML", NULL, "%s", detail);
 }
 
-static int convert(struct conversion *conversion, struct fy_node *node, cJSON **ret, struct error *err);
+static int convert(struct conversion *conversion, int index, cJSON **ret, struct error *err);
 
-static int convert_scalar(struct fy_node *node, cJSON **ret, struct error *err)
+/* The text of a scalar, NULL: it has a NUL in it (written as an escape). */
+static const char *scalar_text(const yaml_node_t *node)
 {
-    size_t size = 0;
-    const char *text = fy_node_get_scalar(node, &size);
-    enum fy_node_style style = fy_node_get_style(node);
-    bool plain = style == FYNS_PLAIN || style == FYNS_ANY;
+    const char *text = (const char *)node->data.scalar.value;
 
-    if (!text)
-        size = 0;
-    if (plain && (size == 0 || (size == 1 && *text == '~') || (size == 4 && memcmp(text, "null", 4) == 0))) {
-        *ret = memory_checked(cJSON_CreateNull());
-        return 0;
-    }
-    if (size > 0 && (memchr(text, '\0', size) || !text_is_utf8(text, size)))
+    return strlen(text) == node->data.scalar.length ? text : NULL;
+}
+
+static bool is_null(const yaml_node_t *node, const char *text)
+{
+    return node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           (!*text || text_equal(text, "~") || text_equal(text, "null"));
+}
+
+static int convert_scalar(const yaml_node_t *node, cJSON **ret, struct error *err)
+{
+    const char *text = scalar_text(node);
+
+    if (!text || !text_is_utf8(text, strlen(text)))
         return refuse(err, "a text is not UTF-8 without NUL");
-    cleanup_free char *copy = text_copy_n(text ? text : "", size);
-    *ret = memory_checked(cJSON_CreateString(copy));
+    *ret = memory_checked(is_null(node, text) ? cJSON_CreateNull() : cJSON_CreateString(text));
     return 0;
 }
 
-static int convert_sequence(struct conversion *conversion, struct fy_node *node, cJSON *array, struct error *err)
+static int convert_sequence(struct conversion *conversion, const yaml_node_t *node, cJSON *array, struct error *err)
 {
-    void *place = NULL;
-    struct fy_node *item = NULL;
-
-    while ((item = fy_node_sequence_iterate(node, &place))) {
+    for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
         cJSON *value = NULL;
-        if (convert(conversion, item, &value, err) < 0)
+        if (convert(conversion, *item, &value, err) < 0)
             return -1;
         cJSON_AddItemToArray(array, value);
     }
     return 0;
 }
 
-static int convert_mapping(struct conversion *conversion, struct fy_node *node, cJSON *object, struct error *err)
+static int convert_mapping(struct conversion *conversion, const yaml_node_t *node, cJSON *object, struct error *err)
 {
-    void *place = NULL;
-    struct fy_node_pair *pair = NULL;
-
-    while ((pair = fy_node_mapping_iterate(node, &place))) {
-        size_t size = 0;
-        struct fy_node *key = fy_node_pair_key(pair);
-        const char *text = key && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &size) : NULL;
+    if (node->data.mapping.pairs.top - node->data.mapping.pairs.start > KEYS_MAX)
+        return refuse(err, "a mapping is too large");
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(conversion->document, pair->key);
+        const char *name = key->type == YAML_SCALAR_NODE ? scalar_text(key) : NULL;
         cJSON *value = NULL;
-        if (!text || memchr(text, '\0', size) || !text_is_utf8(text, size))
+        if (!name || !text_is_utf8(name, strlen(name)))
             return refuse(err, "a key is no text");
-        if (convert(conversion, fy_node_pair_value(pair), &value, err) < 0)
+        if (cJSON_GetObjectItemCaseSensitive(object, name))
+            return error_set(err, &general_error_domain, GENERAL_INVALID, "reading YAML", NULL,
+                             "%zu:%zu: the key \"%s\" is there twice", key->start_mark.line + 1,
+                             key->start_mark.column + 1, name);
+        if (convert(conversion, pair->value, &value, err) < 0)
             return -1;
-        cleanup_free char *name = text_copy_n(text, size);
         cJSON_AddItemToObject(object, name, value);
     }
     return 0;
 }
 
-/* `node` is NULL for a value that is not there. */
-static int convert(struct conversion *conversion, struct fy_node *node, cJSON **ret, struct error *err)
+/* An anchor may be inside of what it names: the depth ends that. */
+static int convert(struct conversion *conversion, int index, cJSON **ret, struct error *err)
 {
-    if (node && fy_node_is_alias(node) && !(node = fy_node_resolve_alias(node)))
-        return refuse(err, "an alias has no anchor");
-    if (!node) {
-        *ret = memory_checked(cJSON_CreateNull());
-        return 0;
-    }
+    const yaml_node_t *node = yaml_document_get_node(conversion->document, index);
+
     if (++conversion->nodes > NODES_MAX || conversion->depth >= JSON_DEPTH_MAX)
         return refuse(err, "it is too large or nested too deep");
-    if (fy_node_is_scalar(node))
+    if (node->type == YAML_SCALAR_NODE)
         return convert_scalar(node, ret, err);
 
-    bool is_sequence = fy_node_is_sequence(node);
+    bool is_sequence = node->type == YAML_SEQUENCE_NODE;
     CLEANUP(cJSON_Delete) cJSON *value = memory_checked(is_sequence ? cJSON_CreateArray() : cJSON_CreateObject());
     conversion->depth++;
     int result =
@@ -107,66 +106,46 @@ static int convert(struct conversion *conversion, struct fy_node *node, cJSON **
     return result;
 }
 
-/* libfyaml's words; the first of them say it all. */
-static void on_complaint(struct fy_diag *diag, void *context, const char *data, size_t size)
+/* What libyaml says of a text that is not well-formed, counted from 1 as editors do. */
+static int refuse_syntax(const yaml_parser_t *parser, struct error *err)
 {
-    struct text_buffer *complaint = context;
-
-    (void)diag;
-    if (complaint->size < COMPLAINT_MAX)
-        text_buffer_append(complaint, data, size < COMPLAINT_MAX ? size : COMPLAINT_MAX);
+    if (parser->error == YAML_MEMORY_ERROR)
+        memory_checked(NULL);
+    return error_set(err, &general_error_domain, GENERAL_INVALID, "reading YAML", NULL, "%zu:%zu: %s%s%s",
+                     parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+                     parser->context ? parser->context : "", parser->context ? ": " : "",
+                     parser->problem ? parser->problem : "it is not well-formed");
 }
 
-/* One line without controls. Caller frees. */
-static char *tidy(const struct text_buffer *complaint)
+/* Only one document is meant: another is not passed over in silence. */
+static int check_end(yaml_parser_t *parser, struct error *err)
 {
-    const char *text = text_buffer_text(complaint);
-    char *line = text_to_utf8(text, strcspn(text, "\n"));
+    cleanup_document yaml_document_t next = {0};
 
-    for (char *place = line; *place; place++)
-        if ((unsigned char)*place < ' ' || *place == 0x7f)
-            *place = ' ';
-    return line;
-}
-
-/* A line that begins with "%". libfyaml 0.7 never comes back from some that are not well-formed. */
-static bool has_directive(const char *yaml, size_t size)
-{
-    static const char byte_order_mark[] = {'\xef', '\xbb', '\xbf'};
-    bool is_marked = size >= sizeof(byte_order_mark) && memcmp(yaml, byte_order_mark, sizeof(byte_order_mark)) == 0;
-    bool is_start = true;
-
-    for (size_t i = is_marked ? sizeof(byte_order_mark) : 0; i < size; i++) {
-        if (is_start && yaml[i] == '%')
-            return true;
-        is_start = yaml[i] == '\n' || yaml[i] == '\r';
-    }
-    return false;
+    if (!yaml_parser_load(parser, &next))
+        return refuse_syntax(parser, err);
+    return yaml_document_get_root_node(&next) ? refuse(err, "it has more than one document") : 0;
 }
 
 int kube_yaml_parse(const char *yaml, size_t size, cJSON **ret, struct error *err)
 {
-    cleanup_text_buffer struct text_buffer complaint = {0};
-    struct fy_diag_cfg diag_options = {
-        .output_fn = on_complaint,
-        .user = &complaint,
-        .level = FYET_ERROR,
-        .module_mask = ~0u,
-        .show_position = true,
-    };
-    CLEANUP(fy_diag_destroy) struct fy_diag *diag = memory_checked(fy_diag_create(&diag_options));
-    struct fy_parse_cfg options = {.flags = FYPCF_DEFAULT_PARSE | FYPCF_JSON_NONE, .diag = diag};
+    cleanup_parser yaml_parser_t parser = {0};
+    cleanup_document yaml_document_t document = {0};
+    struct conversion conversion = {.document = &document};
+    CLEANUP(cJSON_Delete) cJSON *value = NULL;
 
     if (memchr(yaml, '\0', size) || !text_is_utf8(yaml, size))
         return refuse(err, "it is not UTF-8 without NUL");
-    if (has_directive(yaml, size))
-        return refuse(err, "a line begins with \"%\": directives are not supported");
-    CLEANUP(fy_document_destroy)
-    struct fy_document *document = size > 0 ? fy_document_build_from_string(&options, yaml, size) : NULL;
-    if (!document) {
-        cleanup_free char *detail = tidy(&complaint);
-        return refuse(err, *detail ? detail : "it is empty");
-    }
-    struct conversion conversion = {0};
-    return convert(&conversion, fy_document_root(document), ret, err);
+    if (!yaml_parser_initialize(&parser))
+        memory_checked(NULL);
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
+    if (!yaml_parser_load(&parser, &document))
+        return refuse_syntax(&parser, err);
+    if (!yaml_document_get_root_node(&document))
+        return refuse(err, "it is empty");
+    if (convert(&conversion, 1, &value, err) < 0 || check_end(&parser, err) < 0)
+        return -1;
+    *ret = TAKE_PTR(value);
+    return 0;
 }

@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 /**
- * Read one document of YAML 1.2. Every scalar becomes a string, but null, ~ and nothing become null: who wants a number
+ * Read one document of YAML 1.1, as kubectl does. Every scalar becomes a string, but null, ~ and nothing become null: who wants a number
  * or a boolean knows it. Aliases are followed; depth and the number of nodes are bounded.
  * Errors: GENERAL_INVALID with line and column. *ret is freed by cJSON_Delete.
  */

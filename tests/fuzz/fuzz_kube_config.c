@@ -3,15 +3,6 @@
 #include "kubernetes/kube_error.h"
 #include "tests/fuzz/fuzz.h"
 
-/* libfyaml 0.7 loses some of its own memory over texts that are not well-formed. */
-/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*,readability-identifier-naming): LeakSanitizer's name */
-const char *__lsan_default_suppressions(void);
-/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*,readability-identifier-naming): LeakSanitizer's name */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfyaml.so";
-}
-
 /* Where no file is: what a text names must not be read from this machine. */
 #define NOWHERE "/nonexistent"
 

@@ -99,19 +99,48 @@ FLEET_TEST(kube_config, json_and_aliases_are_yaml)
     return 0;
 }
 
-FLEET_TEST(kube_config, errors_name_the_field)
+struct refused_text {
+    const char *text;
+    const char *words;
+};
+
+static int check_refused(const struct refused_text *cases, size_t count, struct error *err)
 {
-    static const struct {
-        const char *text;
-        const char *words;
-    } cases[] = {
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(kube_config_free) struct kube_config *config = NULL;
+        bool refused = parse(cases[i].text, "/", NULL, &config, err) < 0;
+        bool right =
+            refused && error_is(err, &kube_error_domain, KUBE_CONFIG) && strstr(error_root_detail(err), cases[i].words);
+        cleanup_free char *text = error_text(err);
+        error_clear(err);
+        CHECK(right, "case %zu: %s", i, text);
+    }
+    return 0;
+}
+
+FLEET_TEST(kube_config, errors_of_yaml_name_the_place)
+{
+    static const struct refused_text cases[] = {
         {"", "empty"},
         {"\"", "1:"},
         {"a: [", "1:"},
-        {"%YAML 1.2\n---\na: b\n", "directives"},
-        {"a: b\r%t", "directives"},
+        {"%YAML 1.2\n---\na: b\n", "$.current-context is missing"},
+        {"%YAML 3.0\n---\na: b\n", "1:1: found incompatible YAML document"},
+        {"a: b\n---\nc: d\n", "more than one document"},
+        {"a: b\na: c\n", "2:1: the key \"a\" is there twice"},
+        {"&a [*a]", "nested too deep"},
+        {"a: *b", "1:4: found undefined alias"},
+        {"a: \"\\0\"", "without NUL"},
         {"a: \xff\n", "UTF-8"},
-        {"\xef\xbb\xbf%t", "directives"},
+        {"\xef\xbb\xbf%t", "1:"},
+    };
+
+    return check_refused(cases, ARRAY_SIZE(cases), err);
+}
+
+FLEET_TEST(kube_config, errors_name_the_field)
+{
+    static const struct refused_text cases[] = {
         {"- x\n", "$ must be an object"},
         {"kind: Config\n", "$.current-context is missing"},
         {"current-context: gone\n" CONTEXT, "$.contexts has no entry named \"gone\""},
@@ -144,19 +173,9 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {HEAD CONTEXT CLUSTER USER "    {auth-provider: {name: gcp}}\n", "$.users[0].user.auth-provider is not supp"},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(kube_config_free) struct kube_config *config = NULL;
-        bool refused = parse(cases[i].text, "/", NULL, &config, err) < 0;
-        bool right =
-            refused && error_is(err, &kube_error_domain, KUBE_CONFIG) && strstr(error_root_detail(err), cases[i].words);
-        cleanup_free char *text = error_text(err);
-        error_clear(err);
-        CHECK(right, "case %zu: %s", i, text);
-    }
-    return 0;
+    return check_refused(cases, ARRAY_SIZE(cases), err);
 }
 
-/** Aliases of aliases: a short text that would fill the memory. */
 FLEET_TEST(kube_config, what_grows_without_limit_is_refused)
 {
     CLEANUP(kube_config_free) struct kube_config *config = NULL;
