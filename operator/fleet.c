@@ -223,7 +223,7 @@ static void tick_device(struct fleet *fleet, struct fleet_device *device, int64_
         if (device->registered)
             work_queue_add(fleet->options.devices, device->id);
     }
-    if (device->missing_at_ms != 0 && fleet->told[FLEET_INFO] &&
+    if (device->missing_at_ms != 0 && fleet->told[FLEET_INFO] && !device->info_told &&
         now_ms - device->missing_at_ms > fleet->options.offline_after_ms)
         give_up(fleet, device);
 }
@@ -298,7 +298,7 @@ void fleet_told_complete(struct fleet *fleet, enum fleet_bucket bucket)
             work_queue_add(fleet->options.devices, fleet->devices[i]->id);
     }
     for (size_t i = 0; i < fleet->deployment_count; i++) {
-        if (!fleet->deployments[i]->known || bucket == FLEET_HEARTBEAT)
+        if ((!fleet->deployments[i]->known && !fleet->deployments[i]->abandoned) || bucket == FLEET_HEARTBEAT)
             continue;
         work_queue_add(fleet->options.deployments, fleet->deployments[i]->name);
         fleet_status_changed(fleet, fleet->deployments[i]);

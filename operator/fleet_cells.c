@@ -7,16 +7,31 @@
 #include "operator/fleet_model.h"
 #include "operator/hash.h"
 
-bool cell_has_failed(const struct cell *cell)
+/*
+ * Where the selector is not known (an operator that started on a bad edit lets everything alone), and where it does not
+ * hold any more (the object is being deleted), it is who has a key.
+ */
+bool cell_is_meant(const struct fleet_deployment *deployment, const struct cell *cell)
 {
-    return cell->has_key && cell->has_state && cell->phase == PHASE_FAILED &&
-           cell->state_revision >= cell->key_revision;
+    return deployment->selector && !deployment->deleting ? cell->matched : cell->has_key;
 }
 
-bool cell_has_succeeded(const struct cell *cell)
+/** Is the key what is asked for, and the state about it? A bucket made anew counts its revisions anew, so a higher one
+ *  says nothing. */
+static bool is_answered(const struct fleet_deployment *deployment, const struct cell *cell)
 {
-    return cell->has_key && cell->has_state && cell->phase == PHASE_RUNNING &&
-           cell->state_revision >= cell->key_revision;
+    return cell->has_key && (!deployment->score || cell->key_hash == deployment->score_hash) && cell->has_state &&
+           cell->state_revision == cell->key_revision;
+}
+
+bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell)
+{
+    return cell->phase == PHASE_FAILED && is_answered(deployment, cell);
+}
+
+bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell)
+{
+    return cell->phase == PHASE_RUNNING && is_answered(deployment, cell);
 }
 
 /** Something about a key changed: is it still what it should be? */
@@ -94,6 +109,7 @@ void fleet_put_state(struct fleet *fleet, const char *key, const char *data, siz
 
     if (device_state_key_parse(key, &target, &refused) < 0 || device_state_decode(data, size, &state, &refused) < 0) {
         log_debug("device-state ignored", LOG_TEXT("key", key), LOG_TEXT("error", error_root_detail(&refused)));
+        fleet_delete_state(fleet, key); /* what stood there before does not any more */
         return;
     }
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);

@@ -38,6 +38,14 @@ static void take_request(struct fleet_deployment *deployment, struct deployment_
     deployment->selector = TAKE_PTR(request->selector);
 }
 
+/** What one object asked for is nothing to another one of its name. */
+static void forget_request(struct fleet_deployment *deployment)
+{
+    free(TAKE_PTR(deployment->score));
+    selector_free(TAKE_PTR(deployment->selector));
+    free(TAKE_PTR(deployment->error_device));
+}
+
 void fleet_deployment_seen(struct fleet *fleet, const cJSON *object)
 {
     CLEANUP(deployment_request_free) struct deployment_request *request = deployment_request_read(object);
@@ -50,6 +58,8 @@ void fleet_deployment_seen(struct fleet *fleet, const cJSON *object)
                 deployment->has_finalizer != request->has_finalizer;
     if (!deployment->known)
         deployment->status_at_ms = clock_monotonic_ms(); /* the finalizer comes first, and no status in its way */
+    else if (!text_equal(deployment->uid, request->uid))
+        forget_request(deployment);
     take_request(deployment, request);
     if (version >= deployment->observed_version) {
         deployment_status_clear(&deployment->observed);
@@ -74,8 +84,7 @@ void fleet_deployment_gone(struct fleet *fleet, const cJSON *object)
         deployment->has_finalizer = false;
         deployment->generation = 0;
         deployment->observed_version = 0;
-        free(TAKE_PTR(deployment->score));
-        selector_free(TAKE_PTR(deployment->selector));
+        forget_request(deployment);
         deployment_status_clear(&deployment->observed);
         for (uint32_t i = 0; i < deployment->cell_count; i++)
             deployment->cells[i].matched = false;

@@ -14,7 +14,7 @@ struct fleet_device {
     char *id;        /* first: the tree is ordered by it */
     uint32_t index;  /* of its cells */
     bool registered; /* device-info has it */
-    bool info_told;  /* since that bucket was last begun */
+    bool info_told;  /* since that bucket was last begun, even if it cannot be read */
     bool online;
     bool object_exists;    /* in the Kubernetes API */
     int64_t missing_at_ms; /* not registered, but nobody deleted it: given up some time after this; 0: it is not so */
@@ -102,9 +102,11 @@ struct cell *fleet_cell(struct fleet *fleet, struct fleet_deployment *deployment
 /** Free a device's record, if nothing is known of it any more. */
 void fleet_drop_device(struct fleet *fleet, struct fleet_device *device);
 
+/** Does a device count? */
+bool cell_is_meant(const struct fleet_deployment *deployment, const struct cell *cell);
 /** Does a device fail, or succeed, at what is desired now? */
-bool cell_has_failed(const struct cell *cell);
-bool cell_has_succeeded(const struct cell *cell);
+bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell);
+bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell);
 
 /** Compute anew whether a device is meant, and queue what follows from it. */
 void fleet_match(struct fleet *fleet, struct fleet_deployment *deployment, struct fleet_device *device);

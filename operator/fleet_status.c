@@ -20,11 +20,11 @@ static void count(const struct fleet_deployment *deployment, struct deployment_s
     for (uint32_t i = 0; i < deployment->cell_count; i++) {
         const struct cell *cell = &deployment->cells[i];
 
-        if (!cell->matched)
+        if (!cell_is_meant(deployment, cell))
             continue;
         ret->matched++;
-        ret->succeeded += cell_has_succeeded(cell);
-        ret->failed += cell_has_failed(cell);
+        ret->succeeded += cell_has_succeeded(deployment, cell);
+        ret->failed += cell_has_failed(deployment, cell);
     }
     ret->pending = ret->matched - ret->succeeded - ret->failed;
 }
@@ -33,8 +33,9 @@ static bool device_fails(struct fleet *fleet, const struct fleet_deployment *dep
 {
     const struct fleet_device *device = id ? fleet_find_device(fleet, id) : NULL;
 
-    return device && device->index < deployment->cell_count && deployment->cells[device->index].matched &&
-           cell_has_failed(&deployment->cells[device->index]);
+    return device && device->index < deployment->cell_count &&
+           cell_is_meant(deployment, &deployment->cells[device->index]) &&
+           cell_has_failed(deployment, &deployment->cells[device->index]);
 }
 
 /** The last error of a device that still fails; when that is not known, whose is to be asked for. */
@@ -49,7 +50,9 @@ static void plan_error(struct fleet *fleet, const struct fleet_deployment *deplo
         return;
     }
     for (uint32_t i = 0; i < deployment->cell_count && !ret->error_wanted; i++) {
-        if (!fleet->devices[i] || !deployment->cells[i].matched || !cell_has_failed(&deployment->cells[i]))
+        const struct cell *cell = &deployment->cells[i];
+
+        if (!fleet->devices[i] || !cell_is_meant(deployment, cell) || !cell_has_failed(deployment, cell))
             continue;
         ret->error_wanted = true;
         snprintf(ret->failed_device, sizeof(ret->failed_device), "%s", fleet->devices[i]->id);
@@ -84,9 +87,11 @@ bool fleet_plan_status(struct fleet *fleet, const char *name, struct status_plan
     const struct fleet_deployment *deployment = fleet_find_deployment(fleet, name);
     if (deployment && deployment->known) {
         deployment_status_copy(&ret->status, &deployment->observed);
-        if (fleet_is_told(fleet) && fleet->told[FLEET_STATE])
+        bool told = fleet_is_told(fleet) && fleet->told[FLEET_STATE];
+        if (told)
             plan_counts(fleet, deployment, ret);
-        ret->status.observed_generation = deployment->generation;
+        if (told || deployment->reason) /* else the counts would seem to be of this generation */
+            ret->status.observed_generation = deployment->generation;
         deployment_status_set(&ret->status, &deployment->observed, CONDITION_ACCEPTED, !deployment->reason,
                               deployment->reason ? deployment->reason : "Valid",
                               deployment->reason ? deployment->message : "its devices get what it says");

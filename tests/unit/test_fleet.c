@@ -133,6 +133,25 @@ static int check_status(struct scene *scene, long matched, long pending, long su
     return 0;
 }
 
+static int has_work(void *context, struct text_buffer *state __attribute__((unused)),
+                    struct error *err __attribute__((unused)))
+{
+    struct scene *scene = context;
+
+    fleet_tick(scene->fleet);
+    return work_queue_length(scene->devices) > 0;
+}
+
+static void drain(struct work_queue *queue)
+{
+    while (work_queue_length(queue) > 0) {
+        cleanup_free char *key = NULL;
+
+        if (work_queue_take(queue, &key))
+            work_queue_done(queue, key, false);
+    }
+}
+
 FLEET_TEST(fleet, keys_go_to_the_devices_a_deployment_is_for)
 {
     cleanup_scene struct scene scene;
@@ -278,6 +297,144 @@ FLEET_TEST(fleet, states_count_when_they_are_about_the_present_revision)
     return check_status(&scene, 2, 1, 1, 0, err);
 }
 
+FLEET_TEST(fleet, what_runs_of_before_an_edit_is_no_success)
+{
+    cleanup_scene struct scene scene;
+    cleanup_free char *score = text_format(SCORE, "a");
+    struct status_plan status = {0};
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    report(&scene, "pi-1", "Running", 5, "null");
+    TRY(check_status(&scene, 1, 0, 1, 0, err));
+    see(&scene, 2, BERLIN, "b", FINALIZED);
+    TRY(check_status(&scene, 1, 1, 0, 0, err)); /* its key still says "a" */
+    report(&scene, "pi-1", "Failed", 5, "\"no\"");
+    TRY(check_status(&scene, 1, 1, 0, 0, err));
+    see(&scene, 3, BERLIN, "a", FINALIZED);
+    report(&scene, "pi-1", "Running", 5, "null");
+    TRY(check_status(&scene, 1, 0, 1, 0, err));
+
+    /* Without NATS nothing is known of the new generation's devices: only a refusal is about it. */
+    fleet_nats_changed(scene.fleet, false);
+    see(&scene, 4, BERLIN, "b", FINALIZED);
+    long observed = fleet_plan_status(scene.fleet, "web", &status) ? status.status.observed_generation : -1;
+    status_plan_clear(&status);
+    CHECK(observed == 0, "counts of before are said to be of generation %ld", observed);
+    see(&scene, 5, BERLIN, "", FINALIZED);
+    observed = fleet_plan_status(scene.fleet, "web", &status) ? status.status.observed_generation : -1;
+    status_plan_clear(&status);
+    CHECK(observed == 5, "a refusal is not said: generation %ld", observed);
+    return 0;
+}
+
+FLEET_TEST(fleet, a_state_of_a_lost_bucket_is_not_about_the_new_one)
+{
+    cleanup_scene struct scene scene;
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    report(&scene, "pi-1", "Running", 500, "null"); /* revisions began anew meanwhile */
+    put(&scene, FLEET_DESIRED, "pi-1.web", 3, score);
+    TRY(check_status(&scene, 1, 1, 0, 0, err));
+    report(&scene, "pi-1", "Running", 3, "null");
+    return check_status(&scene, 1, 0, 1, 0, err);
+}
+
+FLEET_TEST(fleet, an_operator_that_knows_only_the_bad_edit_counts_what_has_a_key)
+{
+    cleanup_scene struct scene scene;
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    report(&scene, "pi-1", "Running", 5, "null");
+    see(&scene, 2, BERLIN, "", FINALIZED);
+    TRY(check_status(&scene, 1, 0, 1, 0, err));
+    see(&scene, 3, BERLIN, "a", FINALIZED);
+    return check_status(&scene, 1, 0, 1, 0, err);
+}
+
+FLEET_TEST(fleet, garbage_is_as_good_as_nothing)
+{
+    cleanup_scene struct scene scene;
+    cleanup_plan struct deployment_plan next = {0};
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    report(&scene, "pi-1", "Running", 5, "null");
+    put(&scene, FLEET_STATE, "state.pi-1.web", 6, "{\"phase\":7}");
+    TRY(check_status(&scene, 1, 1, 0, 0, err));
+
+    /* A device whose information cannot be read is still a device: what it has is left alone. */
+    fleet_told_begin(scene.fleet, FLEET_INFO);
+    put(&scene, FLEET_INFO, "info.pi-1", 7, "garbage");
+    put(&scene, FLEET_INFO, "info.pi-2", 8, "garbage");
+    put(&scene, FLEET_DESIRED, "pi-2.web", 9, score);
+    fleet_told_complete(scene.fleet, FLEET_INFO);
+    drain(scene.deployments);
+    register_device(&scene, "sentinel", "berlin");
+    fleet_told_begin(scene.fleet, FLEET_INFO);
+    put(&scene, FLEET_INFO, "info.pi-1", 7, "garbage");
+    put(&scene, FLEET_INFO, "info.pi-2", 8, "garbage");
+    fleet_told_complete(scene.fleet, FLEET_INFO);
+    drain(scene.devices);
+    TRY(wait_until("the sentinel to be given up", has_work, &scene, NULL, deadline_in_ms(5000), err));
+    plan(&scene, &next);
+    CHECK(next.deletes.count == 0, "the key of %s is deleted", next.deletes.items[0]);
+    return 0;
+}
+
+FLEET_TEST(fleet, keys_of_a_deployment_that_went_while_nats_was_away_go_too)
+{
+    cleanup_scene struct scene scene;
+    cleanup_plan struct deployment_plan next = {0};
+    CLEANUP(cJSON_Delete) cJSON *object = kube_json("{\"metadata\":{\"name\":\"web\"}}");
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    fleet_nats_changed(scene.fleet, false);
+    fleet_deployment_gone(scene.fleet, object); /* its finalizer was taken off by force */
+    CHECK(plan(&scene, &next) && next.wait, "something is decided without NATS");
+    drain(scene.deployments);
+    fleet_nats_changed(scene.fleet, true);
+    fleet_told_begin(scene.fleet, FLEET_DESIRED);
+    put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    fleet_told_complete(scene.fleet, FLEET_DESIRED);
+    fleet_told_complete(scene.fleet, FLEET_INFO);
+    CHECK(work_queue_length(scene.deployments) == 1, "nobody looks at it again");
+    CHECK(plan(&scene, &next) && next.deletes.count == 1, "its key stays for ever");
+    return 0;
+}
+
+FLEET_TEST(fleet, an_object_made_anew_inherits_nothing)
+{
+    cleanup_scene struct scene scene;
+    cleanup_plan struct deployment_plan next = {0};
+
+    scene_set(&scene);
+    register_device(&scene, "pi-1", "berlin");
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    CLEANUP(cJSON_Delete)
+    cJSON *object = kube_json("{\"metadata\":{\"name\":\"web\",\"uid\":\"another\",\"resourceVersion\":\"9\","
+                              "\"generation\":1},\"spec\":{\"targetSelector\":{}}}");
+    fleet_deployment_seen(scene.fleet, object); /* nobody told of the end of the former */
+    CHECK(plan(&scene, &next) && next.puts.count == 0 && next.finalizer == PLAN_FINALIZER_KEEP,
+          "it gets what another one asked for");
+    return 0;
+}
+
 FLEET_TEST(fleet, a_status_is_written_once)
 {
     cleanup_scene struct scene scene;
@@ -317,25 +474,6 @@ static int check_device(struct scene *scene, const char *id, const char *phase, 
     CHECK(as_expected, "%s is not to be %s", id, phase);
     CHECK(!fleet_plan_device(scene->fleet, id, &next), "%s is written twice", id);
     return 0;
-}
-
-static int has_work(void *context, struct text_buffer *state __attribute__((unused)),
-                    struct error *err __attribute__((unused)))
-{
-    struct scene *scene = context;
-
-    fleet_tick(scene->fleet);
-    return work_queue_length(scene->devices) > 0;
-}
-
-static void drain(struct work_queue *queue)
-{
-    while (work_queue_length(queue) > 0) {
-        cleanup_free char *key = NULL;
-
-        if (work_queue_take(queue, &key))
-            work_queue_done(queue, key, false);
-    }
 }
 
 FLEET_TEST(fleet, heartbeats_cost_nothing_but_at_transitions)
