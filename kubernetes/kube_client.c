@@ -9,10 +9,15 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "kubernetes/kube_backoff.h"
 #include "kubernetes/kube_status.h"
 #include "kubernetes/kube_transport.h"
 
-enum { IDLE_MAX = 4 /* connections kept; a TLS connection is some 100 KiB */ };
+enum {
+    IDLE_MAX = 4,    /* connections kept; a TLS connection is some 100 KiB */
+    DELAYS_MAX = 10, /* times an exchange is put off when the server asks for it, as in client-go */
+    LONGEST_DELAY_S = 300,
+};
 
 struct kube_client {
     struct kube_config config;
@@ -94,6 +99,11 @@ const char *kube_client_namespace(const struct kube_client *client)
     return client->config.namespace_name;
 }
 
+const char *kube_namespace_or_default(const struct kube_client *client, const char *namespace_name)
+{
+    return namespace_name && *namespace_name ? namespace_name : client->config.namespace_name;
+}
+
 const char *kube_client_server(const struct kube_client *client)
 {
     return client->config.server;
@@ -146,10 +156,25 @@ static int exchange_once(struct kube_client *client, const struct kube_call *cal
     return result;
 }
 
+/* The server did nothing but ask us to come back later: wait so long. Returns false when there is no such time. */
+static bool wait_as_told(struct kube_client *client, const struct kube_call *call, const struct kube_answer *answer,
+                         struct deadline deadline)
+{
+    bool is_told = (answer->status == 429 || answer->status >= 500) && answer->retry_after_s > 0 &&
+                   answer->retry_after_s <= LONGEST_DELAY_S;
+    int wait_ms = is_told ? (int)answer->retry_after_s * 1000 : 0;
+
+    if (!is_told || deadline_in_ms(wait_ms).at_ms >= deadline.at_ms)
+        return false;
+    return kube_backoff_wait(wait_ms, client->cancel_fd, call->stop_fd);
+}
+
 int kube_exchange(struct kube_client *client, const struct kube_call *call, struct deadline deadline,
                   struct kube_answer *ret, struct error *err)
 {
-    for (int attempt = 1;; attempt++) {
+    bool was_refused = false;
+
+    for (int delays = 0;;) {
         __attribute__((cleanup(kube_identity_clear_at_exit))) struct kube_identity identity = {0};
         __attribute__((cleanup(kube_answer_clear_at_exit))) struct kube_answer answer = {0};
         if (exchange_once(client, call, deadline, &identity, &answer, err) < 0)
@@ -160,7 +185,9 @@ int kube_exchange(struct kube_client *client, const struct kube_call *call, stru
             answer = (struct kube_answer){0};
             return 0;
         }
-        if (answer.status != 401 || attempt > 1 || !kube_credentials_refused(client->credentials, &identity))
+        if (answer.status == 401 && !was_refused && kube_credentials_refused(client->credentials, &identity))
+            was_refused = true;
+        else if (delays++ == DELAYS_MAX || !wait_as_told(client, call, &answer, deadline))
             return kube_status_refuse(answer.status, answer.body, answer.size, call->operation, call->subject, err);
     }
 }

@@ -348,16 +348,19 @@ int kube_connection_exchange(struct kube_connection *connection, const struct ku
     struct curl_slist *headers = make_headers(call);
     struct curl_slist *connect_to =
         connection->connect_to ? memory_checked(curl_slist_append(NULL, connection->connect_to)) : NULL;
+    curl_off_t retry_after_s = 0;
     long status = 0;
 
     int result = run(&exchange, identity, url, headers, connect_to, deadline, err);
     curl_easy_getinfo(connection->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(connection->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     curl_slist_free_all(headers);
     curl_slist_free_all(connect_to);
     if (result >= 0) {
         *ret = (struct kube_answer){
             .status = (int)status,
             .size = exchange.body.size,
+            .retry_after_s = (long)retry_after_s,
             .stopped = exchange.stopped || result == 1,
         };
         ret->body = text_buffer_take(&exchange.body);

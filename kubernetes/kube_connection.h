@@ -31,7 +31,8 @@ struct kube_answer {
     int status;
     char *body; /**< terminated; never NULL after success; owned */
     size_t size;
-    bool stopped; /**< on_data or stop_fd ended it */
+    long retry_after_s; /**< of the header Retry-After; 0: none */
+    bool stopped;       /**< on_data or stop_fd ended it */
 };
 void kube_answer_clear(struct kube_answer *answer);
 static inline void kube_answer_clear_at_exit(struct kube_answer *answer)

@@ -97,9 +97,15 @@ int kube_status_refuse(int http_status, const char *body, size_t size, const cha
 
     if (json_parse(body, size, &status, &ignored) == 0 && strcmp(text_member(status, "kind"), "Status") == 0)
         return refuse(http_status, status, operation, subject, err);
-    cleanup_free char *shown = text_to_utf8(body, size < SHOWN_BODY_MAX ? size : SHOWN_BODY_MAX);
-    return error_set(err, &kube_error_domain, (int)code_of(http_status, ""), operation, subject, "status %d%s%s",
-                     http_status, *shown ? ": " : "", shown);
+    size = size < SHOWN_BODY_MAX ? size : SHOWN_BODY_MAX;
+    while (size > 0 && strchr(" \r\n", body[size - 1]))
+        size--;
+    cleanup_free char *shown = text_to_utf8(body, size);
+    /* A Status tells of an object that is missing; a path that leads nowhere gets no Status. */
+    const char *hint =
+        http_status == 404 ? " (is the kind's CustomResourceDefinition there, and the server's URL right?)" : "";
+    return error_set(err, &kube_error_domain, (int)code_of(http_status, ""), operation, subject, "status %d%s%s%s",
+                     http_status, *shown ? ": " : "", shown, hint);
 }
 
 int kube_status_refuse_object(const cJSON *status, const char *operation, const char *subject, struct error *err)

@@ -22,6 +22,21 @@ struct listing {
     struct deadline deadline;
 };
 
+/* What answers in the server's stead must not look like an empty list: everything would seem to have been deleted. */
+static bool is_list(const cJSON *page)
+{
+    const cJSON *items = cJSON_GetObjectItemCaseSensitive(page, "items");
+    const cJSON *item = NULL;
+
+    if (!cJSON_IsArray(items) && !cJSON_IsNull(items)) /* null: Go's empty slice */
+        return false;
+    cJSON_ArrayForEach(item, items) {
+        if (!cJSON_IsObject(item))
+            return false;
+    }
+    return *kube_resource_version(page) != '\0';
+}
+
 /* A page, from the one that `token` (NULL: none) leads to. */
 static int get_page(const struct listing *listing, const char *token, cJSON **ret, struct error *err)
 {
@@ -50,6 +65,9 @@ static int get_page(const struct listing *listing, const char *token, cJSON **re
     if (json_parse(answer.body, answer.size, ret, &reason) < 0)
         return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, operation, listing->namespace_name,
                          "the answer is no JSON: %s", error_root_detail(&reason));
+    if (!is_list(*ret))
+        return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, operation, listing->namespace_name,
+                         "the answer is no list");
     return 0;
 }
 
@@ -69,7 +87,7 @@ static int visit_page(const struct listing *listing, cJSON *page, struct error *
     return 0;
 }
 
-/* All pages. *visited_any tells whether a page was visited before a failure. */
+/* All pages. *paged tells whether one was visited before the server failed to give the next. */
 static int list_once(const struct listing *listing, bool *paged, char **resource_version, struct error *err)
 {
     cleanup_free char *token = NULL;

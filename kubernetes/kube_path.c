@@ -18,7 +18,7 @@ char *kube_path(const struct kube_resource *resource, const char *namespace_name
     struct text_buffer path = {0};
 
     text_buffer_format(&path, "%s/%s", strchr(resource->api_version, '/') ? "/apis" : "/api", resource->api_version);
-    if (resource->namespaced && namespace_name) {
+    if (resource->namespaced && namespace_name && *namespace_name) {
         text_buffer_add(&path, "/namespaces");
         add_segment(&path, namespace_name);
     }

@@ -25,12 +25,35 @@ struct request {
     const cJSON *body;
 };
 
-/* The answer's object into *ret, unless that is NULL. */
+/* "." and ".." as a part of a path lead to another object. */
+static bool leads_elsewhere(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int check_names(const char *operation, const char *subject, const char *namespace_name, const char *name,
+                       struct error *err)
+{
+    if (!name || !*name)
+        return error_set(err, &kube_error_domain, KUBE_INVALID, operation, NULL, "metadata.name is missing");
+    if (leads_elsewhere(name) || leads_elsewhere(namespace_name))
+        return error_set(err, &kube_error_domain, KUBE_INVALID, operation, subject, "is no name");
+    return 0;
+}
+
+/* The answer's object into *ret, unless that is NULL. Not even then anything else will do: what is between us and the
+ * server may have answered, and nothing was done. */
 static int take_object(const struct kube_call *call, const struct kube_answer *answer, cJSON **ret, struct error *err)
 {
     cleanup_error struct error reason = ERROR_INIT;
 
-    if (!ret || json_parse(answer->body, answer->size, ret, &reason) == 0)
+    if (!ret) {
+        if (answer->body[strspn(answer->body, " \t\r\n")] == '{')
+            return 0;
+        return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, call->operation, call->subject,
+                         "the answer is no JSON object");
+    }
+    if (json_parse(answer->body, answer->size, ret, &reason) == 0)
         return 0;
     return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, call->operation, call->subject,
                      "the answer is no JSON: %s", error_root_detail(&reason));
@@ -40,13 +63,12 @@ static int run(struct kube_client *client, const struct request *request, struct
                struct error *err)
 {
     const struct kube_resource *resource = request->resource;
-    const char *namespace_name =
-        request->namespace_name && *request->namespace_name ? request->namespace_name : kube_client_namespace(client);
+    const char *namespace_name = kube_namespace_or_default(client, request->namespace_name);
     cleanup_free char *operation = text_format("%s %s", request->verb, resource->kind);
     cleanup_free char *subject = kube_subject(resource, namespace_name, request->name);
 
-    if (!request->name || !*request->name)
-        return error_set(err, &kube_error_domain, KUBE_INVALID, operation, NULL, "metadata.name is missing");
+    if (check_names(operation, subject, namespace_name, request->name, err) < 0)
+        return -1;
     cleanup_free char *path =
         kube_path(resource, namespace_name, request->is_collection ? NULL : request->name, request->subresource);
     cleanup_free char *path_query = text_format("%s%s", path, request->query ? request->query : "");
@@ -195,12 +217,15 @@ int kube_get_raw(struct kube_client *client, const char *path, struct deadline d
 int kube_pod_log(struct kube_client *client, const char *namespace_name, const char *pod, const char *container,
                  int tail_lines, bool previous, struct deadline deadline, char **ret, struct error *err)
 {
+    namespace_name = kube_namespace_or_default(client, namespace_name);
     cleanup_free char *subject = kube_subject(&kube_pods, namespace_name, pod);
     cleanup_free char *base = kube_path(&kube_pods, namespace_name, pod, "log");
     cleanup_free char *tail = tail_lines > 0 ? text_format("%d", tail_lines) : NULL;
     cleanup_text_buffer struct text_buffer path = {0};
     struct kube_answer answer = {0};
 
+    if (check_names("reading log of Pod", subject, namespace_name, pod, err) < 0)
+        return -1;
     text_buffer_add(&path, base);
     kube_query_add(&path, "container", container);
     kube_query_add(&path, "tailLines", tail);

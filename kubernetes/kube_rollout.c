@@ -27,6 +27,7 @@ struct rollout {
     int wake_fd;    /* a Pod is in trouble */
     char *selector; /* NULL: the object was not seen yet */
     struct kube_watch *pods;
+    bool was_seen;
     /* while Pods are looked at */
     const char *revision_label;
     char *revision; /* of the Pods that count; NULL: not known yet */
@@ -216,6 +217,9 @@ static int has_rolled_out(void *context, const cJSON *object, struct error *err)
 {
     struct rollout *rollout = context;
 
+    if (!object && rollout->was_seen)
+        return error_set(err, &general_error_domain, GENERAL_FAILED, "rolling out", NULL, "it was deleted meanwhile");
+    rollout->was_seen = object != NULL;
     if (!object || kube_number(object, "status.observedGeneration", 0) < kube_generation(object))
         return 0;
     if (is_complete(rollout, object))

@@ -2,15 +2,11 @@
 #pragma once
 
 /*
- * The events of one watch request, from the bytes it answers with.
- * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+ * One watch request, and its events as they come.
  */
 
+#include "kubernetes/kube_events.h"
 #include "kubernetes/kube_transport.h"
-#include "kubernetes/kube_watch.h"
-
-/** Takes each event, but bookmarks. Returns 0 to go on, 1 to end the stream, -1 with *err set to fail. */
-typedef int (*kube_on_event)(void *context, enum kube_event event, const cJSON *object, struct error *err);
 
 struct kube_stream {
     struct kube_client *client;
@@ -30,8 +26,8 @@ enum kube_stream_end {
 };
 
 /**
- * Watch from *resource_version (owned; replaced as events and bookmarks come) until it ends. Returns enum kube_stream_end, or -1. Errors: KUBE_GONE: list again; those of kube_exchange;
- * KUBE_REFUSED for an event over 8 MiB.
+ * Watch from *resource_version (owned; kept as struct kube_events says) until it ends. Returns enum kube_stream_end, or -1.
+ * Errors: KUBE_GONE: list again; those of kube_exchange and kube_events_feed.
  */
 MUST_CHECK int kube_stream_run(const struct kube_stream *stream, char **resource_version, struct deadline deadline,
                                struct error *err);

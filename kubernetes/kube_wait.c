@@ -154,6 +154,7 @@ int kube_wait_woken(struct kube_client *client, const struct kube_resource *reso
                     const char *name, kube_condition satisfied, void *context, int wake_fd, struct deadline deadline,
                     struct error *err)
 {
+    namespace_name = kube_namespace_or_default(client, namespace_name);
     cleanup_free char *operation = text_format("waiting for %s", resource->kind);
     cleanup_free char *subject = kube_subject(resource, namespace_name, name);
     cleanup_free char *field_selector = text_format("metadata.name=%s", name);

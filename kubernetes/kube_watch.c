@@ -132,15 +132,18 @@ static int follow(struct kube_watch *watch, struct error *err)
     int64_t began_ms = clock_monotonic_ms();
 
     int end = kube_stream_run(&stream, &watch->resource_version, DEADLINE_NEVER, err);
-    if (told > 0 || (end >= 0 && clock_monotonic_ms() - began_ms >= SHORT_LIFE_MS))
+    if (told > 0 || (end >= 0 && clock_monotonic_ms() - began_ms >= SHORT_LIFE_MS)) {
         watch->failures = 0;
-    else if (end == KUBE_STREAM_OVER)
-        watch->failures++;
+    } else if (end == KUBE_STREAM_OVER) { /* so might the next, for ever: what changed is in a list */
+        free(TAKE_PTR(watch->resource_version));
+        return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, "watching", watch->resource->plural,
+                         "the server ended the watch at once");
+    }
     return end;
 }
 
 /* It broke off: with the version we have the next watch goes on where this one ended, unless the server says that it
- * is too old, or did not take it at all. */
+ * is too old, or did not take it at all. (The stream has none any more after an error among its events.) */
 static void break_off(struct kube_watch *watch, const struct error *err)
 {
     watch->failures++;

@@ -40,6 +40,11 @@ static bool answer(int fd, const struct kube_step *step)
         http_server_reply(fd, step->status, step->body);
         return true;
     }
+    if (step->end == STEP_LATER) {
+        http_server_send(fd, "HTTP/1.1 %d Words\r\nRetry-After: 1\r\nContent-Length: %zu\r\n\r\n%s", step->status,
+                         strlen(step->body), step->body);
+        return true;
+    }
     http_server_send(fd, "HTTP/1.1 %d Words\r\nTransfer-Encoding: chunked\r\n\r\n", step->status);
     if (*step->body)
         http_server_send(fd, "%zx\r\n%s\r\n", strlen(step->body), step->body);

@@ -10,6 +10,7 @@
 
 enum kube_step_end {
     STEP_REPLY,     /**< a whole reply; the connection is kept */
+    STEP_LATER,     /**< the same, with the header "Retry-After: 1" */
     STEP_OVER,      /**< the body is a stream, which ends as it should; the connection is kept */
     STEP_BROKEN,    /**< the body is a stream, which breaks off */
     STEP_STAYS_OPEN /**< the body is a stream, which stays open until the client goes */

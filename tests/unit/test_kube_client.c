@@ -86,6 +86,7 @@ FLEET_TEST(kube_client, refusals_are_typed_and_in_the_servers_words)
         {502, KUBE_UNAVAILABLE, "<html>bad gateway", "status 502: <html>bad gateway"},
         {302, KUBE_REFUSED, "", "status 302"},
         {405, KUBE_REFUSED, "{}", "status 405"},
+        {404, KUBE_NOT_FOUND, "404 page not found\n", "CustomResourceDefinition"},
         {200, KUBE_UNAVAILABLE, "no json", "no JSON"},
     };
 
@@ -109,6 +110,101 @@ static int add_name(void *context, cJSON *item, struct error *err)
 {
     (void)err;
     text_list_format(context, "%s %s", kube_text(item, "kind", "?"), kube_name(item));
+    return 0;
+}
+
+/** Something between us and the server may answer in its stead. */
+FLEET_TEST(kube_client, answer_that_is_none_of_the_api_is_no_success)
+{
+    static const char *const bodies[] = {
+        "{}",
+        "[]",
+        "{\"message\":\"maintenance\"}",
+        "{\"metadata\":{\"resourceVersion\":\"5\"}}",
+        "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":{}}",
+        "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[7]}",
+        "{\"metadata\":{},\"items\":[]}",
+    };
+    static const struct kube_step page[] = {
+        REPLY("PATCH ", 200, "<html>log in"), REPLY("DELETE ", 200, "<html>log in"), REPLY("PATCH ", 200, ""), {0}};
+    CLEANUP(fake_kube_free) struct fake_kube *written = NULL;
+    CLEANUP(cJSON_Delete) cJSON *web = kube_object_new(&kube_deployments, "shop", "web");
+
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+        const struct kube_step steps[] = {REPLY("GET ", 200, bodies[i]), {0}};
+        CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+        cleanup_text_list struct text_list names = {0};
+        TRY(fake_kube_start(steps, NULL, &fake, err));
+        CHECK_FAILS(kube_list(fake_kube_client(fake), &kube_pods, NULL, NULL, add_name, &names, SOON, NULL, err),
+                    kube_error_domain, KUBE_UNAVAILABLE);
+    }
+    TRY(fake_kube_start(page, NULL, &written, err));
+    struct kube_client *client = fake_kube_client(written);
+    for (int i = 0; i < 3; i++) {
+        int result = i == 1 ? kube_delete(client, &kube_deployments, "shop", "web", KUBE_BACKGROUND, -1, SOON, err)
+                            : kube_merge_patch(client, &kube_deployments, "shop", "web", NULL, web, SOON, NULL, err);
+        CHECK_FAILS(result, kube_error_domain, KUBE_UNAVAILABLE);
+    }
+    return 0;
+}
+
+/** ".." in a path is another object's: nothing is asked for. */
+FLEET_TEST(kube_client, names_that_lead_elsewhere_are_refused)
+{
+    static const struct kube_step steps[] = {{0}};
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    cleanup_free char *log = NULL;
+
+    TRY(fake_kube_start(steps, NULL, &fake, err));
+    struct kube_client *client = fake_kube_client(fake);
+    CHECK_FAILS(kube_delete(client, &kube_pods, "shop", "..", KUBE_BACKGROUND, -1, SOON, err), kube_error_domain,
+                KUBE_INVALID);
+    CHECK_FAILS(kube_get(client, &kube_pods, ".", "web", SOON, NULL, err), kube_error_domain, KUBE_INVALID);
+    CHECK_FAILS(kube_pod_log(client, "shop", "..", NULL, 0, false, SOON, &log, err), kube_error_domain, KUBE_INVALID);
+    TRY(fake_kube_check(fake, err));
+    return 0;
+}
+
+FLEET_TEST(kube_client, no_namespace_is_the_configured_one)
+{
+    static const struct kube_step steps[] = {
+        REPLY("GET /api/v1/namespaces/shop/pods/web HTTP", 200, "{}"),
+        REPLY("GET /api/v1/namespaces/shop/pods/web/log HTTP", 200, "words"),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    cleanup_free char *log = NULL;
+
+    TRY(fake_kube_start(steps, &(struct kube_config){.namespace_name = (char *)"shop"}, &fake, err));
+    TRY(kube_get(fake_kube_client(fake), &kube_pods, NULL, "web", SOON, NULL, err));
+    TRY(kube_pod_log(fake_kube_client(fake), NULL, "web", NULL, 0, false, SOON, &log, err));
+    return 0;
+}
+
+/** "Try again later" says that nothing was done: the server sheds load, or is about to end. */
+FLEET_TEST(kube_client, goes_back_when_the_server_says_so)
+{
+    static const struct kube_step steps[] = {
+        {"PATCH ", "{\"kind\":\"Status\",\"code\":429,\"message\":\"busy\"}", 429, STEP_LATER},
+        {"PATCH ", "ending", 503, STEP_LATER},
+        REPLY("PATCH ", 200, "{}"),
+        {"PATCH ", "{\"kind\":\"Status\",\"code\":429,\"message\":\"busy\"}", 429, STEP_LATER},
+        REPLY("PATCH ", 429, "{\"kind\":\"Status\",\"code\":429,\"message\":\"busy\"}"),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    CLEANUP(cJSON_Delete) cJSON *web = kube_object_new(&kube_deployments, "shop", "web");
+
+    TRY(fake_kube_start(steps, NULL, &fake, err));
+    struct kube_client *client = fake_kube_client(fake);
+    int64_t began_ms = clock_monotonic_ms();
+    TRY(kube_merge_patch(client, &kube_deployments, "shop", "web", NULL, web, SOON, NULL, err));
+    CHECK(clock_monotonic_ms() - began_ms >= 2000, "it did not wait");
+    for (int i = 0; i < 2; i++) /* no time to wait, and nobody said how long */
+        CHECK_FAILS(kube_merge_patch(client, &kube_deployments, "shop", "web", NULL, web,
+                                     deadline_in_ms(i == 0 ? 900 : 20000), NULL, err),
+                    kube_error_domain, KUBE_THROTTLED);
+    TRY(fake_kube_check(fake, err));
     return 0;
 }
 

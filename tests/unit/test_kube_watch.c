@@ -181,6 +181,57 @@ FLEET_TEST(kube_watch, first_list_is_tried_until_it_succeeds)
     return 0;
 }
 
+/** Something between us and the server may answer in its stead: that is no empty list, and nothing was deleted. */
+FLEET_TEST(kube_watch, answer_that_is_no_list_deletes_nothing)
+{
+    static const struct kube_step steps[] = {
+        REPLY(LIST, 200, PODS("5", POD("a", "3"))),
+        STREAM(WATCH, TOO_OLD, STEP_STAYS_OPEN),
+        REPLY(LIST, 200, "{\"message\":\"maintenance\"}"),
+        REPLY(LIST, 200, PODS("9", POD("a", "3") "," POD("b", "8"))),
+        STREAM(WATCH, EVENT("DELETED", "b", "10"), STEP_STAYS_OPEN),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+
+    TRY(follow(steps, "added a, synced, trouble gone, trouble unavailable, added b, deleted b", &fake, err));
+    return 0;
+}
+
+/** Whatever the server could not tell is in the next list, not in the next watch from the same version. */
+FLEET_TEST(kube_watch, lists_again_after_an_error_event)
+{
+    static const struct kube_step steps[] = {
+        REPLY(LIST, 200, PODS("5", POD("a", "3"))),
+        STREAM(WATCH, "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500}}\n", STEP_STAYS_OPEN),
+        REPLY(LIST, 200, PODS("9", POD("a", "8"))),
+        STREAM(WATCH, "{\"type\":\"ADDED\"}\n", STEP_STAYS_OPEN),
+        STREAM(WATCH, EVENT("MODIFIED", "a", "10"), STEP_STAYS_OPEN),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+
+    TRY(follow(steps, "added a, synced, trouble unavailable, modified a, trouble unavailable, modified a", &fake, err));
+    TRY(check_version(fake, 4, "9", err));
+    return 0;
+}
+
+/** A proxy that lets no stream through ends each watch at once: then changes come by lists. */
+FLEET_TEST(kube_watch, watch_that_ends_at_once_is_told_and_lists_again)
+{
+    static const struct kube_step steps[] = {
+        REPLY(LIST, 200, PODS("5", POD("a", "3"))),
+        STREAM(WATCH, "", STEP_OVER),
+        REPLY(LIST, 200, PODS("9", POD("a", "8"))),
+        STREAM(WATCH, EVENT("MODIFIED", "a", "10"), STEP_STAYS_OPEN),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+
+    TRY(follow(steps, "added a, synced, trouble unavailable, modified a, modified a", &fake, err));
+    return 0;
+}
+
 static int is_running(void *context, const cJSON *object, struct error *err)
 {
     const char *phase = kube_text(object, "status.phase", "");
@@ -194,6 +245,16 @@ static int is_running(void *context, const cJSON *object, struct error *err)
 #define ONE      "GET /api/v1/namespaces/shop/pods?limit=500&fieldSelector=metadata.name%3Da HTTP/1.1"
 #define PHASE(x) "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"9\"},\"status\":{\"phase\":\"" x "\"}}"
 #define NOW(x)   "{\"type\":\"MODIFIED\",\"object\":" PHASE(x) "}\n"
+
+FLEET_TEST(kube_watch, wait_is_in_the_configured_namespace)
+{
+    static const struct kube_step steps[] = {REPLY(ONE, 200, PODS("5", PHASE("Running"))), {0}};
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+
+    TRY(fake_kube_start(steps, &(struct kube_config){.namespace_name = (char *)"shop"}, &fake, err));
+    TRY(kube_wait(fake_kube_client(fake), &kube_pods, NULL, "a", is_running, NULL, SOON, err));
+    return 0;
+}
 
 static int wait_for_a(const struct kube_step *steps, int milliseconds, struct error *err)
 {
@@ -253,5 +314,24 @@ FLEET_TEST(kube_watch, wait_tells_what_it_saw_last)
                  strcmp(text, "waiting for Pod shop/a: generation 2, Pending, Ready=False (no node)") == 0;
     error_clear(err);
     CHECK(right, "%s", text);
+    return 0;
+}
+
+/** Nobody makes it again: waiting on would only hide what happened. */
+FLEET_TEST(kube_watch, roll_out_of_what_was_deleted_fails_at_once)
+{
+    static const struct kube_step steps[] = {
+        REPLY("GET /apis/apps/v1/namespaces/shop/statefulsets?limit=", 200,
+              "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{\"metadata\":{\"name\":\"a\",\"uid\":\"u\","
+              "\"generation\":2},\"status\":{\"observedGeneration\":1}}]}"),
+        STREAM("GET /apis/apps/v1/namespaces/shop/statefulsets?watch=1",
+               "{\"type\":\"DELETED\",\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\"}}}\n", STEP_STAYS_OPEN),
+        {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+
+    TRY(fake_kube_start(steps, NULL, &fake, err));
+    CHECK_FAILS(kube_wait_rollout(fake_kube_client(fake), &kube_stateful_sets, "shop", "a", deadline_in_ms(5000), err),
+                general_error_domain, GENERAL_FAILED);
     return 0;
 }
