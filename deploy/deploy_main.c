@@ -237,6 +237,7 @@ int main(int argc, char **argv)
     bool prepared = false;
 
     log_start(DEPLOY_PROGRAM);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was done is told in a pipe, too, when we are ended in the middle */
     int result = deploy_options_parse(argc, argv, &options, &err);
     if (result == 0 && options.help) {
         deploy_options_help(stdout);
