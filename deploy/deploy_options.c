@@ -54,6 +54,8 @@ static const struct description {
     [OPTION_NATS_STORAGE] = {"nats-storage", "HARMONY_FLEET_NATS_STORAGE", "SIZE", NULL, 0,
                              "of a volume for each replica, like 1Gi; else what NATS stores goes with its Pod, and "
                              "operator and agents write it again"},
+    [OPTION_NATS_STORAGE_CLASS] = {"nats-storage-class", "HARMONY_FLEET_NATS_STORAGE_CLASS", "NAME", NULL, 0,
+                                   "of those volumes; else the cluster's default class"},
     [OPTION_NATS_SYNC_INTERVAL] = {"nats-sync-interval", "HARMONY_FLEET_NATS_SYNC_INTERVAL", "TIME", "10s", 0,
                                    "always, or how long what was written may be lost with the power, like 10s"},
     [OPTION_OPERATOR_IMAGE] = {"operator-image", "HARMONY_FLEET_OPERATOR_IMAGE", "IMAGE", NULL, ONLY_OPERATOR,

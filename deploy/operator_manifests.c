@@ -194,6 +194,8 @@ cJSON *operator_deployment(const struct fleet_operator_score *score, const char 
 
     cJSON_AddItemToArray(cJSON_GetObjectItem(pod_spec, "containers"), operator_container(score));
     kubernetes_harden(pod_spec);
+    if (score->replicas > 1)
+        kubernetes_spread(pod_spec, OPERATOR_NAME);
     digest_sha256(score->nats.password, strlen(score->nats.password), password_digest);
     spec = kube_json(JSON_TEXT({
         "replicas": %d,

@@ -76,6 +76,27 @@ FLEET_TEST(operator_manifests, rights_are_no_more_than_needed)
     return 0;
 }
 
+FLEET_TEST(operator_manifests, pods_are_restricted_and_spread)
+{
+    struct fleet_operator_score two = usable;
+    static const char affinity[] = "affinity.podAntiAffinity";
+
+    two.replicas = 2;
+    CLEANUP(cJSON_Delete) cJSON *alone = operator_deployment(&usable, "space");
+    CLEANUP(cJSON_Delete) cJSON *together = operator_deployment(&two, "space");
+    const cJSON *pod = kube_member(alone, "spec.template.spec");
+    const cJSON *container = kube_member(pod, "containers")->child;
+
+    CHECK(cJSON_IsTrue(kube_member(pod, "securityContext.runAsNonRoot")) &&
+              text_equal(kube_text(pod, "securityContext.seccompProfile.type", ""), "RuntimeDefault") &&
+              cJSON_IsTrue(kube_member(container, "securityContext.readOnlyRootFilesystem")) &&
+              cJSON_IsFalse(kube_member(container, "securityContext.allowPrivilegeEscalation")),
+          "the Pod may more than it needs");
+    CHECK(!kube_member(pod, affinity) && kube_member(together, "spec.template.spec.affinity.podAntiAffinity"),
+          "two may be lost with one node");
+    return 0;
+}
+
 FLEET_TEST(operator_manifests, another_password_is_another_pod)
 {
     struct fleet_operator_score changed = usable;
