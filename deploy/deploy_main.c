@@ -100,6 +100,7 @@ static int compose(struct deployment *deployment, struct error *err)
     deployment->deadline = deadline_in_ms((int64_t)timeout_s * 1000);
     nats->image = values[OPTION_NATS_IMAGE];
     nats->storage = values[OPTION_NATS_STORAGE];
+    nats->storage_class = values[OPTION_NATS_STORAGE_CLASS];
     nats->sync_interval = values[OPTION_NATS_SYNC_INTERVAL];
     nats->admin = (struct user_password){values[OPTION_NATS_ADMIN_USER], deployment->admin_password};
     nats->device = (struct user_password){values[OPTION_NATS_DEVICE_USER], deployment->device_password};
@@ -237,6 +238,7 @@ int main(int argc, char **argv)
     bool prepared = false;
 
     log_start(DEPLOY_PROGRAM);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was done is told in a pipe, too, when we are ended in the middle */
     int result = deploy_options_parse(argc, argv, &options, &err);
     if (result == 0 && options.help) {
         deploy_options_help(stdout);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deploy/deploy_options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 
 #define HELP_COLUMN   40
+#define READING       "reading the command line"
 #define ALL           0x7 /* filters an option is of use for, a bit each */
 #define ONLY_NATS     (1 << DEPLOY_SERVER | 1 << DEPLOY_NATS)
 #define ONLY_OPERATOR (1 << DEPLOY_SERVER | 1 << DEPLOY_OPERATOR)
@@ -52,6 +54,8 @@ static const struct description {
     [OPTION_NATS_STORAGE] = {"nats-storage", "HARMONY_FLEET_NATS_STORAGE", "SIZE", NULL, 0,
                              "of a volume for each replica, like 1Gi; else what NATS stores goes with its Pod, and "
                              "operator and agents write it again"},
+    [OPTION_NATS_STORAGE_CLASS] = {"nats-storage-class", "HARMONY_FLEET_NATS_STORAGE_CLASS", "NAME", NULL, 0,
+                                   "of those volumes; else the cluster's default class"},
     [OPTION_NATS_SYNC_INTERVAL] = {"nats-sync-interval", "HARMONY_FLEET_NATS_SYNC_INTERVAL", "TIME", "10s", 0,
                                    "always, or how long what was written may be lost with the power, like 10s"},
     [OPTION_OPERATOR_IMAGE] = {"operator-image", "HARMONY_FLEET_OPERATOR_IMAGE", "IMAGE", NULL, ONLY_OPERATOR,
@@ -143,7 +147,7 @@ static int parse_filter(struct deploy_options *options, struct error *err)
             return 0;
         }
     }
-    return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
+    return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
                      "--filter: \"%s\" is neither server nor nats nor operator", value);
 }
 
@@ -154,8 +158,8 @@ static int parse_action(int count, char **arguments, struct deploy_options *opti
         if (strcmp(arguments[i], "plan") == 0)
             options->plan = true;
         else if (strcmp(arguments[i], "apply") != 0 || count > 1)
-            return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
-                             "unexpected argument: %s", arguments[i]);
+            return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL, "unexpected argument: %s",
+                             arguments[i]);
     }
     return 0;
 }
@@ -182,8 +186,7 @@ static int check_required(const struct deploy_options *options, struct error *er
     if (missing.count == 0)
         return 0;
     cleanup_free char *text = text_list_join(&missing, ", ");
-    return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL, "missing: %s",
-                     text);
+    return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL, "missing: %s", text);
 }
 
 /** The table as getopt_long has it; further values follow the options'. */
@@ -201,28 +204,82 @@ static void fill_table(struct option *table)
     memcpy(table + DEPLOY_OPTION_COUNT, others, sizeof(others));
 }
 
+/** The option that getopt_long() has just taken, as it was written. `value`: what it took for its value. */
+static const char *as_written(char **argv, const char *value)
+{
+    return argv[optind - (value && value == argv[optind - 1] ? 2 : 1)];
+}
+
+/** getopt_long() takes "--nats-rep" for "--nats-replicas", until there is another option that begins like that. */
+static bool is_whole(const char *written, const char *name)
+{
+    size_t size = strlen(name);
+
+    return strncmp(written, "--", 2) == 0 && strncmp(written + 2, name, size) == 0 &&
+           (written[2 + size] == '\0' || written[2 + size] == '=');
+}
+
+/** One step of getopt_long(): `name` is the option's, unless `value` says that there is none. Errors: GENERAL_INVALID, naming what was written. */
+static int take_option(int value, char **argv, const char *name, struct deploy_options *options, struct error *err)
+{
+    if (value == ':')
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL, "%s: its value is missing",
+                         as_written(argv, NULL));
+    if (value == '?' || !is_whole(as_written(argv, optarg), name))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+                         "unknown option, or one that takes no value: %s (--help lists all)",
+                         as_written(argv, value == '?' ? NULL : optarg));
+    if (value < DEPLOY_OPTION_COUNT)
+        options->values[value] = optarg;
+    options->plan = options->plan || value == VALUE_PLAN;
+    options->help = options->help || value == VALUE_HELP;
+    options->version = options->version || value == VALUE_VERSION;
+    return 0;
+}
+
+/** A host's name or its address, without a port: that is another option. */
+static bool is_host(const char *text)
+{
+    struct in6_addr ignored;
+
+    if (strchr(text, ':'))
+        return inet_pton(AF_INET6, text, &ignored) == 1;
+    return *text && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0';
+}
+
+/** An option of another score than the filtered one would be taken for granted, and do nothing. */
+static int check_useful(const struct deploy_options *options, struct error *err)
+{
+    if (options->values[OPTION_NATS_URL] && options->filter != DEPLOY_OPERATOR)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+                         "--nats-url goes with --filter operator: else the operator uses the NATS that is deployed");
+    if (options->values[OPTION_NODE_ADDRESS] && !is_host(options->values[OPTION_NODE_ADDRESS]))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+                         "--node-address: \"%s\" is neither an address nor a host's name",
+                         options->values[OPTION_NODE_ADDRESS]);
+    if (options->values[OPTION_NODE_ADDRESS] && !options->values[OPTION_NATS_NODE_PORT] &&
+        options->filter != DEPLOY_OPERATOR)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+                         "--node-address goes with --nats-node-port");
+    return 0;
+}
+
 int deploy_options_parse(int argc, char **argv, struct deploy_options *ret, struct error *err)
 {
     struct option table[DEPLOY_OPTION_COUNT + 5];
     struct deploy_options options = {0};
     int value;
+    int index = 0;
 
     fill_table(table);
     optind = 0; /* a second parse, in a test, begins anew */
-    while ((value = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        if (value == '?')
-            return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
-                             "unknown option, or one without its value");
-        if (value < DEPLOY_OPTION_COUNT)
-            options.values[value] = optarg;
-        options.plan = options.plan || value == VALUE_PLAN;
-        options.help = options.help || value == VALUE_HELP;
-        options.version = options.version || value == VALUE_VERSION;
-    }
+    while ((value = getopt_long(argc, argv, ":", table, &index)) != -1)
+        if (take_option(value, argv, table[index].name, &options, err) < 0)
+            return -1;
     if (!options.help && !options.version) {
         fill_in(&options);
         if (parse_action(argc - optind, argv + optind, &options, err) < 0 || parse_filter(&options, err) < 0 ||
-            check_required(&options, err) < 0)
+            check_required(&options, err) < 0 || check_useful(&options, err) < 0)
             return -1;
     }
     *ret = options;
@@ -240,9 +297,9 @@ int deploy_option_number(const struct deploy_options *options, enum deploy_optio
     }
     errno = 0;
     long number = strtol(text, &end, 10);
-    if (errno != 0 || !*text || *end || number < 0 || number > INT_MAX)
-        return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
-                         "--%s: \"%s\" is not a whole number", descriptions[option].name, text);
+    if (errno != 0 || text[0] < '0' || text[0] > '9' || *end || number < 1 || number > INT_MAX)
+        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+                         "--%s: \"%s\" is not a whole number of at least 1", descriptions[option].name, text);
     *ret = (int)number;
     return 0;
 }

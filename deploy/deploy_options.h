@@ -27,6 +27,7 @@ enum deploy_option {
     OPTION_NATS_NODE_PORT,
     OPTION_NODE_ADDRESS,
     OPTION_NATS_STORAGE,
+    OPTION_NATS_STORAGE_CLASS,
     OPTION_NATS_SYNC_INTERVAL,
     OPTION_NATS_URL,
     OPTION_OPERATOR_IMAGE,
@@ -51,7 +52,7 @@ struct deploy_options {
  * Errors: GENERAL_INVALID, naming every option that is missing and its variable.
  */
 MUST_CHECK int deploy_options_parse(int argc, char **argv, struct deploy_options *ret, struct error *err);
-/** A whole number; 0 where none was given. Errors: GENERAL_INVALID. */
+/** A whole number of at least 1; 0 where none was given. Errors: GENERAL_INVALID. */
 MUST_CHECK int deploy_option_number(const struct deploy_options *options, enum deploy_option option, int *ret,
                                     struct error *err);
 /** The text of --help. */

@@ -77,7 +77,8 @@ void kubernetes_harden(cJSON *pod_spec)
     cJSON *container;
 
     cJSON_AddItemToObject(pod_spec, "securityContext",
-                          kube_json("{\"runAsNonRoot\":true,\"runAsUser\":%d,\"runAsGroup\":%d,\"fsGroup\":%d}",
+                          kube_json("{\"runAsNonRoot\":true,\"runAsUser\":%d,\"runAsGroup\":%d,\"fsGroup\":%d,"
+                                    "\"seccompProfile\":{\"type\":\"RuntimeDefault\"}}",
                                     POD_USER, POD_USER, POD_USER));
     cJSON_ArrayForEach(container, cJSON_GetObjectItemCaseSensitive(pod_spec, "containers")) {
         cJSON_AddItemToObject(container, "securityContext",
@@ -86,6 +87,16 @@ void kubernetes_harden(cJSON *pod_spec)
         json_add_text(container, "imagePullPolicy", "IfNotPresent");
         json_add_text(container, "terminationMessagePolicy", "FallbackToLogsOnError");
     }
+}
+
+void kubernetes_spread(cJSON *pod_spec, const char *component)
+{
+    cJSON_AddItemToObject(
+        pod_spec, "affinity",
+        kube_json("{\"podAntiAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":100,"
+                  "\"podAffinityTerm\":{\"topologyKey\":\"kubernetes.io/hostname\","
+                  "\"labelSelector\":{\"matchLabels\":{\"%s\":\"%s\"}}}}]}}",
+                  KUBERNETES_LABEL_NAME, component));
 }
 
 int kubernetes_check_image(const char *score, const char *image, struct error *err)

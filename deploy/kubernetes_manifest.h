@@ -18,8 +18,12 @@
 #define KUBERNETES_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
 
 /** Make every container of a Pod's specification what it should be: not root's, nothing writable but volumes, no
- *  capabilities; and the Pod give its files to the group that they run in. */
+ *  capabilities, the runtime's filter of system calls; and the Pod give its files to the group that they run in. It is
+ *  what a namespace with Pod Security "restricted" asks for.
+ *  Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ */
 void kubernetes_harden(cJSON *pod_spec);
+/** Have replicas with this label of ours (`component`) on nodes of their own, where there are as many. */
+void kubernetes_spread(cJSON *pod_spec, const char *component);
 /** A Secret of these files: name and text in turn, NULL-terminated. Freed by cJSON_Delete. */
 cJSON *kubernetes_secret(const char *namespace_name, const char *name, const char *const *files);
 /** A device id or other token as part of a name of an object: itself where that is allowed, else lower-cased, other

@@ -102,22 +102,6 @@ static cJSON *server_container(const struct fleet_nats_score *score)
     return container;
 }
 
-/** Replicas on nodes of their own where there are as many. */
-static cJSON *spread(void)
-{
-    return kube_json(JSON_TEXT({
-        "podAntiAffinity": {
-            "preferredDuringSchedulingIgnoredDuringExecution": [{
-                "weight": 100,
-                "podAffinityTerm": {
-                    "topologyKey": "kubernetes.io/hostname",
-                    "labelSelector": {"matchLabels": {"%s": "%s"}}
-                }
-            }]
-        }
-    }), KUBERNETES_LABEL_NAME, NATS_NAME);
-}
-
 static cJSON *pod_spec(const struct fleet_nats_score *score)
 {
     cJSON *spec = kube_json(JSON_TEXT({
@@ -129,7 +113,7 @@ static cJSON *pod_spec(const struct fleet_nats_score *score)
 
     cJSON_AddItemToArray(cJSON_GetObjectItem(spec, "containers"), server_container(score));
     if (nats_replicas(score) > 1)
-        cJSON_AddItemToObject(spec, "affinity", spread());
+        kubernetes_spread(spec, NATS_NAME);
     if (!score->storage) cJSON_AddItemToArray(cJSON_GetObjectItem(spec, "volumes"), kube_json(JSON_TEXT({
         "name": "data",
         "emptyDir": {}
@@ -138,13 +122,17 @@ static cJSON *pod_spec(const struct fleet_nats_score *score)
     return spec;
 }
 
-static cJSON *volume_claim(const char *storage)
+static cJSON *volume_claim(const struct fleet_nats_score *score)
 {
-    return kube_json(JSON_TEXT({
+    cJSON *claim = kube_json(JSON_TEXT({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "%s"}}}
-    }), storage);
+    }), score->storage);
+
+    if (score->storage_class)
+        json_add_text(kube_ensure(claim, "spec"), "storageClassName", score->storage_class);
+    return claim;
 }
 
 cJSON *nats_stateful_set(const struct fleet_nats_score *score, const char *namespace_name, const char *config_digest)
@@ -159,7 +147,7 @@ cJSON *nats_stateful_set(const struct fleet_nats_score *score, const char *names
 
     cJSON_AddItemToObject(cJSON_GetObjectItem(spec, "template"), "spec", pod_spec(score));
     if (score->storage)
-        cJSON_AddItemToArray(json_add_array(spec, "volumeClaimTemplates"), volume_claim(score->storage));
+        cJSON_AddItemToArray(json_add_array(spec, "volumeClaimTemplates"), volume_claim(score));
     cJSON_AddItemToObject(set, "spec", spec);
     return set;
 }

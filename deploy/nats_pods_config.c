@@ -16,6 +16,7 @@
 #define SYNC_DEFAULT    "10s" /* what is lost with the power, operator and agents say again */
 #define QUANTITY_MAX    24
 #define DURATION_MAX    24
+#define NAME_MAX_SIZE   253
 #define GRACE_MAX_S     3600
 #define ROUTE_USER      "route"
 #define CLUSTER_NAME    "fleet-nats"
@@ -79,6 +80,28 @@ static bool is_duration(const char *text)
     return text && positive;
 }
 
+/** A name of an object, as RFC 1123 has those of hosts. */
+static bool is_object_name(const char *text)
+{
+    static const char inner[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+    size_t size = strlen(text);
+
+    return size > 0 && size <= NAME_MAX_SIZE && strspn(text, inner) == size && !strchr(".-", text[0]) &&
+           !strchr(".-", text[size - 1]);
+}
+
+static int check_storage(const struct fleet_nats_score *score, struct error *err)
+{
+    if (score->storage && !is_quantity(score->storage))
+        return score_refuse(err, FLEET_NATS_SCORE, "storage", "\"%s\" is not a size like 1Gi", score->storage);
+    if (score->storage_class && !score->storage)
+        return score_refuse(err, FLEET_NATS_SCORE, "storage_class", "it is of no use without storage, a size");
+    if (score->storage_class && !is_object_name(score->storage_class))
+        return score_refuse(err, FLEET_NATS_SCORE, "storage_class", "\"%s\" is not the name of one",
+                            score->storage_class);
+    return 0;
+}
+
 int nats_score_validate_on_kubernetes(const struct fleet_nats_score *score, struct error *err)
 {
     if (kubernetes_check_image(FLEET_NATS_SCORE, score->image, err) < 0 || nats_score_check_users(score, err) < 0)
@@ -89,8 +112,8 @@ int nats_score_validate_on_kubernetes(const struct fleet_nats_score *score, stru
     if (score->node_port != 0 && (score->node_port < NODE_PORT_LEAST || score->node_port > UINT16_MAX))
         return score_refuse(err, FLEET_NATS_SCORE, "node_port", "%d is not within %d and %d", score->node_port,
                             NODE_PORT_LEAST, UINT16_MAX);
-    if (score->storage && !is_quantity(score->storage))
-        return score_refuse(err, FLEET_NATS_SCORE, "storage", "\"%s\" is not a size like 1Gi", score->storage);
+    if (check_storage(score, err) < 0)
+        return -1;
     if (score->sync_interval && strcmp(score->sync_interval, SYNC_ALWAYS) != 0 && !is_duration(score->sync_interval))
         return score_refuse(err, FLEET_NATS_SCORE, "sync_interval",
                             "\"%s\" is neither \"always\" nor a duration like 10s", score->sync_interval);

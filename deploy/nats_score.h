@@ -25,6 +25,7 @@ struct fleet_nats_score {
     /** Size of the volume of each replica ("1Gi"): a PersistentVolumeClaim; NULL: emptyDir, which survives its
      *  containers but not its Pod. */
     const char *storage;
+    const char *storage_class; /**< of that claim; NULL: the cluster's default class */
     const char *sync_interval; /**< how long what was written may lie unsynced ("always", "10s"); NULL: "10s" */
 
     struct user_password admin;  /**< may do everything */

@@ -10,15 +10,16 @@
 
 #define REPLICAS_MAX     5
 #define INTERVAL_MAX_MS  86400000
+#define OFFLINE_MIN_MS   100 /* as the operator has it: it would not start with less */
 #define GRACE_S          5
 #define HTTP_PORT        8080
 #define SECRET_DIRECTORY "/etc/harmony-fleet"
 #define PASSWORD_FILE    "nats-password"
 
-static int check_interval(const char *field, int milliseconds, struct error *err)
+static int check_interval(const char *field, int milliseconds, int least_ms, struct error *err)
 {
-    if (milliseconds < 0 || milliseconds > INTERVAL_MAX_MS)
-        return score_refuse(err, FLEET_OPERATOR_SCORE, field, "%d ms is not within 0 and %d", milliseconds,
+    if (milliseconds != 0 && (milliseconds < least_ms || milliseconds > INTERVAL_MAX_MS))
+        return score_refuse(err, FLEET_OPERATOR_SCORE, field, "%d ms is not within %d and %d", milliseconds, least_ms,
                             INTERVAL_MAX_MS);
     return 0;
 }
@@ -42,9 +43,9 @@ int operator_score_validate(const struct fleet_operator_score *score, bool url_k
                             REPLICAS_MAX);
     if ((url_known || score->nats_url) && check_url(score->nats_url, err) < 0)
         return -1;
-    if (check_interval("offline_after_ms", score->offline_after_ms, err) < 0)
+    if (check_interval("offline_after_ms", score->offline_after_ms, OFFLINE_MIN_MS, err) < 0)
         return -1;
-    return check_interval("status_interval_ms", score->status_interval_ms, err);
+    return check_interval("status_interval_ms", score->status_interval_ms, 1, err);
 }
 
 cJSON *operator_service_account(const char *namespace_name)
@@ -61,7 +62,7 @@ cJSON *operator_role(const char *namespace_name)
 
     /* "create" cannot be limited to a name. The namespace is the owner of Devices, for which its uid is needed. */
     cJSON_AddItemToObject(role, "rules", kube_json(JSON_TEXT([
-        {"apiGroups": ["%s"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": ["%s"], "resources": ["deployments"], "verbs": ["list", "watch", "patch"]},
         {"apiGroups": ["%s"], "resources": ["deployments/status"], "verbs": ["patch"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
@@ -106,7 +107,7 @@ cJSON *operator_cluster_role(const char *namespace_name)
     cJSON_AddItemToObject(role, "rules", kube_json(JSON_TEXT([
         {
             "apiGroups": ["%s"], "resources": ["devices"],
-            "verbs": ["get", "list", "watch", "create", "patch", "delete"]
+            "verbs": ["list", "watch", "create", "patch", "delete"]
         },
         {"apiGroups": ["%s"], "resources": ["devices/status"], "verbs": ["patch"]}
     ]), FLEET_API_GROUP, FLEET_API_GROUP));
@@ -193,6 +194,8 @@ cJSON *operator_deployment(const struct fleet_operator_score *score, const char 
 
     cJSON_AddItemToArray(cJSON_GetObjectItem(pod_spec, "containers"), operator_container(score));
     kubernetes_harden(pod_spec);
+    if (score->replicas > 1)
+        kubernetes_spread(pod_spec, OPERATOR_NAME);
     digest_sha256(score->nats.password, strlen(score->nats.password), password_digest);
     spec = kube_json(JSON_TEXT({
         "replicas": %d,

@@ -69,8 +69,20 @@ FLEET_TEST(deploy_options, refuse_what_makes_no_sense)
         {CREDENTIALS, IMAGES, "--filter", "agents", NULL},
         {CREDENTIALS, IMAGES, "--no-such-option", NULL},
         {CREDENTIALS, IMAGES, "--namespace", NULL},
+        {CREDENTIALS, IMAGES, "--nats-repl", "3", NULL},
+        {CREDENTIALS, IMAGES, "--nats-repl=3", NULL},
+        {CREDENTIALS, IMAGES, "--plan=yes", NULL},
+        {CREDENTIALS, IMAGES, "-x", NULL},
+        {CREDENTIALS, IMAGES, "--nats-url", "nats://elsewhere:4222", NULL},
+        {CREDENTIALS, IMAGES, "--node-address", "192.0.2.1", NULL},
+        {CREDENTIALS, IMAGES, "--nats-node-port", "1", "--node-address", "192.0.2.1:30423", NULL},
+        {CREDENTIALS, IMAGES, "--nats-node-port", "1", "--node-address", "http://192.0.2.1", NULL},
+        {CREDENTIALS, IMAGES, "--nats-node-port", "1", "--node-address=", NULL},
     };
-    static const char *const bad_number[] = {CREDENTIALS, IMAGES, "--nats-node-port", "30423x", NULL};
+    static const char *const words[] = {
+        "remove",     "apply", "agents",     "--no-such-option", "--namespace",    "--nats-repl",    "--nats-repl",
+        "--plan=yes", "-x",    "--nats-url", "--node-address",   "--node-address", "--node-address", "--node-address"};
+    static const char *const numbers[] = {"30423x", "0", "-1", "+1", " 1", "", "99999999999"};
     struct deploy_options options = {0};
     int port = 0;
 
@@ -78,10 +90,14 @@ FLEET_TEST(deploy_options, refuse_what_makes_no_sense)
         cleanup_error struct error refused = ERROR_INIT;
         CHECK(parse(cases[i], &options, &refused) < 0, "case %zu was accepted", i);
         CHECK(error_is(&refused, &general_error_domain, GENERAL_INVALID), "case %zu: another error", i);
+        CHECK(strstr(error_root_detail(&refused), words[i]), "case %zu: %s", i, error_root_detail(&refused));
     }
-    TRY(parse(bad_number, &options, err));
-    CHECK_FAILS(deploy_option_number(&options, OPTION_NATS_NODE_PORT, &port, err), general_error_domain,
-                GENERAL_INVALID);
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        const char *const arguments[] = {CREDENTIALS, IMAGES, "--nats-node-port", numbers[i], NULL};
+        TRY(parse(arguments, &options, err));
+        CHECK_FAILS(deploy_option_number(&options, OPTION_NATS_NODE_PORT, &port, err), general_error_domain,
+                    GENERAL_INVALID);
+    }
     return 0;
 }
 

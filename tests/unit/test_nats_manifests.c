@@ -37,12 +37,13 @@ FLEET_TEST(nats_manifests, accepts_what_can_be_deployed)
 
 FLEET_TEST(nats_manifests, refuses_what_cannot)
 {
-    struct fleet_nats_score cases[] = {usable, usable, usable, usable, usable, usable, usable, usable,
-                                       usable, usable, usable, usable, usable, usable, usable, usable};
+    struct fleet_nats_score cases[] = {usable, usable, usable, usable, usable, usable, usable, usable, usable,
+                                       usable, usable, usable, usable, usable, usable, usable, usable, usable};
     static const char *const fields[] = {"image",         "image",         "admin",    "device",
                                          "device",        "replicas",      "replicas", "node_port",
                                          "node_port",     "storage",       "storage",  "sync_interval",
-                                         "sync_interval", "sync_interval", "storage",  "termination_grace_s"};
+                                         "sync_interval", "sync_interval", "storage",  "termination_grace_s",
+                                         "storage_class", "storage_class"};
 
     cases[0].image = NULL;
     cases[1].image = "has space:1";
@@ -60,6 +61,9 @@ FLEET_TEST(nats_manifests, refuses_what_cannot)
     cases[13].sync_interval = "0s";
     cases[14].storage = "-1Gi";
     cases[15].termination_grace_s = -1;
+    cases[16].storage_class = "fast"; /* without a size */
+    cases[17].storage = "1Gi";
+    cases[17].storage_class = "Fast ";
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         cleanup_error struct error refused = ERROR_INIT;
         CHECK(nats_score_validate_on_kubernetes(&cases[i], &refused) < 0, "case %zu (%s) was accepted", i, fields[i]);
@@ -109,6 +113,7 @@ FLEET_TEST(nats_manifests, pods_have_no_rights_and_storage_where_asked_for)
     struct fleet_nats_score stored = usable;
 
     stored.storage = "1Gi";
+    stored.storage_class = "fast.ssd";
     CLEANUP(cJSON_Delete) cJSON *passing = nats_stateful_set(&usable, "space", "digest");
     CLEANUP(cJSON_Delete) cJSON *lasting = nats_stateful_set(&stored, "space", "digest");
     const cJSON *pod = kube_member(passing, "spec.template.spec");
@@ -117,12 +122,28 @@ FLEET_TEST(nats_manifests, pods_have_no_rights_and_storage_where_asked_for)
     CHECK(cJSON_IsTrue(kube_member(pod, "securityContext.runAsNonRoot")) &&
               cJSON_IsTrue(kube_member(container, "securityContext.readOnlyRootFilesystem")) &&
               cJSON_IsFalse(kube_member(container, "securityContext.allowPrivilegeEscalation")) &&
-              cJSON_IsFalse(kube_member(pod, "automountServiceAccountToken")),
+              cJSON_IsFalse(kube_member(pod, "automountServiceAccountToken")) &&
+              text_equal(kube_text(pod, "securityContext.seccompProfile.type", ""), "RuntimeDefault") &&
+              text_equal(kube_member(container, "securityContext.capabilities.drop")->child->valuestring, "ALL"),
           "the Pod may more than it needs");
     CHECK(!kube_member(passing, "spec.volumeClaimTemplates"), "a volume nobody asked for");
     const cJSON *claim = kube_member(lasting, "spec.volumeClaimTemplates")->child;
     CHECK(text_equal(kube_text(claim, "spec.resources.requests.storage", ""), "1Gi"), "another size");
+    CHECK(text_equal(kube_text(claim, "spec.storageClassName", ""), "fast.ssd"), "another class");
     CHECK(cJSON_GetArraySize(kube_member(lasting, "spec.template.spec.volumes")) == 1, "data is an emptyDir, too");
+    return 0;
+}
+
+FLEET_TEST(nats_manifests, replicas_are_spread)
+{
+    struct fleet_nats_score three = with_replicas(3);
+    CLEANUP(cJSON_Delete) cJSON *alone = nats_stateful_set(&usable, "space", "digest");
+    CLEANUP(cJSON_Delete) cJSON *together = nats_stateful_set(&three, "space", "digest");
+    static const char path[] =
+        "spec.template.spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution";
+
+    CHECK(!kube_member(alone, path), "one is kept apart from itself");
+    CHECK(cJSON_GetArraySize(kube_member(together, path)) == 1, "three may all be on one node");
     return 0;
 }
 

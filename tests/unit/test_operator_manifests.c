@@ -15,8 +15,9 @@ static const struct fleet_operator_score usable = {
 
 FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
 {
-    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable};
-    static const char *const fields[] = {"image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms"};
+    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable, usable};
+    static const char *const fields[] = {
+        "image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms", "offline_after_ms"};
 
     cases[0].image = "";
     cases[1].nats.password = NULL;
@@ -24,6 +25,7 @@ FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
     cases[3].nats_url = "nats://user:password@host:4222";
     cases[4].replicas = 6;
     cases[5].offline_after_ms = -1;
+    cases[6].offline_after_ms = 5; /* the operator would not start with it */
     TRY(operator_score_validate(&usable, true, err));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         cleanup_error struct error refused = ERROR_INIT;
@@ -64,12 +66,34 @@ FLEET_TEST(operator_manifests, rights_are_no_more_than_needed)
               allows(role, "leases", "create") && allows(cluster_role, "devices", "delete"),
           "it cannot do its work");
     CHECK(!allows(role, "deployments", "create") && !allows(role, "deployments", "delete") &&
+              !allows(role, "deployments", "get") && !allows(cluster_role, "devices", "get") &&
               !allows(role, "secrets", "get") && !allows(cluster_role, "deployments", "list") &&
               !allows(cluster_role, "secrets", "list"),
           "it may more than that");
     CHECK(!strstr(text, "\"*\"") && !strstr(cluster_text, "\"*\""), "a right to everything");
     CHECK(text_equal(kube_name(cluster_role), "harmony-fleet-operator-space"), "two namespaces would share %s",
           kube_name(cluster_role));
+    return 0;
+}
+
+FLEET_TEST(operator_manifests, pods_are_restricted_and_spread)
+{
+    struct fleet_operator_score two = usable;
+    static const char affinity[] = "affinity.podAntiAffinity";
+
+    two.replicas = 2;
+    CLEANUP(cJSON_Delete) cJSON *alone = operator_deployment(&usable, "space");
+    CLEANUP(cJSON_Delete) cJSON *together = operator_deployment(&two, "space");
+    const cJSON *pod = kube_member(alone, "spec.template.spec");
+    const cJSON *container = kube_member(pod, "containers")->child;
+
+    CHECK(cJSON_IsTrue(kube_member(pod, "securityContext.runAsNonRoot")) &&
+              text_equal(kube_text(pod, "securityContext.seccompProfile.type", ""), "RuntimeDefault") &&
+              cJSON_IsTrue(kube_member(container, "securityContext.readOnlyRootFilesystem")) &&
+              cJSON_IsFalse(kube_member(container, "securityContext.allowPrivilegeEscalation")),
+          "the Pod may more than it needs");
+    CHECK(!kube_member(pod, affinity) && kube_member(together, "spec.template.spec.affinity.podAntiAffinity"),
+          "two may be lost with one node");
     return 0;
 }
 
