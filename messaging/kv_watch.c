@@ -14,19 +14,22 @@
 #define MARKER_REASON  "Nats-Marker-Reason" /* header of what a server leaves in place of an expired value (ADR-43) */
 #define WAIT_MS        3000
 #define LAST_CALL_MS   1000
+#define NANOSECONDS_US 1000
 #define NANOSECONDS_MS 1000000
 
 struct kv_watch {
     struct kv_watch_sink sink;
     char *bucket;
     char *stream;
-    char *prefix; /* "$KV.<bucket>." */
+    char *prefix;  /* "$KV.<bucket>." */
+    char *subject; /* of the keys */
+    bool has_all;  /* keys of the bucket */
     struct subscription_gate gate;
     pthread_mutex_t mutex; /* held while the sink is called: a former subscription's last call comes before a new one's
                               first, or not at all */
     natsSubscription *subscription; /* changed only by who calls us, one at a time */
     jsCtx *jetstream;
-    uint64_t created;  /* when the bucket was made: the same name can be another bucket */
+    uint64_t made_us;  /* when the bucket was: the same name can be another bucket */
     uint64_t floor;    /* the server's last sequence when this watch began */
     uint64_t reached;  /* the highest one that came */
     uint64_t expected; /* the server's last sequence at the last check */
@@ -90,7 +93,7 @@ static void on_message(natsConnection *connection __attribute__((unused)), natsS
     natsMsg_Destroy(message);
 }
 
-struct kv_watch *kv_watch_new(const char *bucket, const struct kv_watch_sink *sink)
+struct kv_watch *kv_watch_new(const char *bucket, const char *filter, const struct kv_watch_sink *sink)
 {
     struct kv_watch *watch = NEW(struct kv_watch);
 
@@ -98,6 +101,8 @@ struct kv_watch *kv_watch_new(const char *bucket, const struct kv_watch_sink *si
     watch->bucket = text_copy(bucket);
     watch->stream = text_format("KV_%s", bucket);
     watch->prefix = text_format("$KV.%s.", bucket);
+    watch->subject = text_format("%s%s", watch->prefix, filter ? filter : ">");
+    watch->has_all = !filter;
     subscription_gate_init(&watch->gate);
     pthread_mutex_init(&watch->mutex, NULL);
     return watch;
@@ -116,13 +121,13 @@ static void end(struct kv_watch *watch)
 }
 
 /** How far the bucket is, and which one. */
-static natsStatus look_at_bucket(const struct kv_watch *watch, uint64_t *ret_created, uint64_t *ret_last)
+static natsStatus look_at_bucket(const struct kv_watch *watch, uint64_t *ret_made_us, uint64_t *ret_last)
 {
     CLEANUP(jsStreamInfo_Destroy) jsStreamInfo *information = NULL;
     natsStatus status = js_GetStreamInfo(&information, watch->jetstream, watch->stream, NULL, NULL);
 
     if (status == NATS_OK) {
-        *ret_created = (uint64_t)information->Created;
+        *ret_made_us = (uint64_t)information->Created / NANOSECONDS_US;
         *ret_last = information->State.LastSeq;
     }
     return status;
@@ -130,10 +135,9 @@ static natsStatus look_at_bucket(const struct kv_watch *watch, uint64_t *ret_cre
 
 static natsStatus subscribe(struct kv_watch *watch)
 {
-    cleanup_free char *subject = text_format("%s>", watch->prefix);
     natsSubscription *subscription = NULL;
     jsSubOptions options;
-    natsStatus status = look_at_bucket(watch, &watch->created, &watch->floor);
+    natsStatus status = look_at_bucket(watch, &watch->made_us, &watch->floor);
 
     if (status != NATS_OK)
         return status;
@@ -145,8 +149,8 @@ static natsStatus subscribe(struct kv_watch *watch)
     pthread_mutex_lock(&watch->mutex);
     watch->reached = 0;
     watch->expected = 0;
-    watch->sink.begin(watch->sink.context);
-    status = js_Subscribe(&subscription, watch->jetstream, subject, on_message, watch, NULL, &options, NULL);
+    watch->sink.begin(watch->sink.context, watch->made_us);
+    status = js_Subscribe(&subscription, watch->jetstream, watch->subject, on_message, watch, NULL, &options, NULL);
     watch->subscription = subscription;
     pthread_mutex_unlock(&watch->mutex);
     if (status != NATS_OK)
@@ -155,7 +159,7 @@ static natsStatus subscribe(struct kv_watch *watch)
     return natsSubscription_SetPendingLimits(subscription, -1, -1);
 }
 
-/** An empty bucket sends no message that would say "that was all". */
+/** Without keys there is no message that would say "that was all". */
 static natsStatus complete_if_empty(struct kv_watch *watch)
 {
     CLEANUP(jsConsumerInfo_Destroy) jsConsumerInfo *information = NULL;
@@ -211,7 +215,7 @@ static natsStatus look_for_consumer(const struct kv_watch *watch, bool *there)
 
 int kv_watch_check(struct kv_watch *watch, bool *intact, struct error *err)
 {
-    uint64_t created = 0;
+    uint64_t made_us = 0;
     uint64_t last = 0;
     bool there = false;
     natsStatus status = NATS_OK;
@@ -219,14 +223,15 @@ int kv_watch_check(struct kv_watch *watch, bool *intact, struct error *err)
     *intact = false;
     if (!watch->subscription)
         return 0;
-    status = look_at_bucket(watch, &created, &last);
+    status = look_at_bucket(watch, &made_us, &last);
     if (status == NATS_OK)
         status = look_for_consumer(watch, &there);
     if (status != NATS_OK)
         return error_set_nats(err, status, "looking at bucket", watch->bucket);
     pthread_mutex_lock(&watch->mutex);
-    *intact = there && created == watch->created && (!watch->complete || watch->reached >= watch->expected);
-    watch->expected = last;
+    *intact = there && made_us == watch->made_us && (!watch->complete || watch->reached >= watch->expected);
+    if (watch->has_all)
+        watch->expected = last;
     pthread_mutex_unlock(&watch->mutex);
     return 0;
 }
@@ -243,5 +248,6 @@ void kv_watch_free(struct kv_watch *watch)
     free(watch->bucket);
     free(watch->stream);
     free(watch->prefix);
+    free(watch->subject);
     free(watch);
 }

@@ -50,7 +50,7 @@ struct nats_link {
     int retry_ms;
 };
 
-static void on_begin(void *context)
+static void on_begin(void *context, uint64_t made_us __attribute__((unused)))
 {
     const struct told *told = context;
 
@@ -209,7 +209,7 @@ static void make_watches(struct nats_link *link)
         struct kv_watch_sink sink = {on_begin, on_put, on_deleted, on_complete, &link->told[i]};
 
         link->told[i] = (struct told){link->options.fleet, bucket};
-        link->watches[i] = kv_watch_new(fleet_bucket_name(bucket), &sink);
+        link->watches[i] = kv_watch_new(fleet_bucket_name(bucket), NULL, &sink);
     }
 }
 

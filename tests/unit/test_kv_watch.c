@@ -22,7 +22,7 @@ struct seen {
     atomic_int completed;
 };
 
-static void on_begin(void *context)
+static void on_begin(void *context, uint64_t made_us __attribute__((unused)))
 {
     atomic_fetch_add(&((struct seen *)context)->begun, 1);
 }
@@ -75,7 +75,7 @@ static int scene_set(struct test_context *test, struct scene *scene, struct erro
     TRY(test_nats_admin(scene->nats, &scene->connection, err));
     TRY(kv_bucket_open(scene->connection, BUCKET, 0, &scene->bucket, err));
     scene->batch = kv_batch_new(scene->connection, BUCKET);
-    scene->watch = kv_watch_new(BUCKET, &sink);
+    scene->watch = kv_watch_new(BUCKET, NULL, &sink);
     return 0;
 }
 
