@@ -9,7 +9,8 @@
 #include "base/text.h"
 
 /* Below this magnitude every whole number is a double of its own. */
-#define EXACT_LIMIT 9007199254740992.0 /* 2^53 */
+#define EXACT_LIMIT  9007199254740992.0 /* 2^53 */
+#define NO_CHARACTER "\xef\xbf\xbf"     /* U+FFFF */
 /* cJSON prints whole numbers from here on with an exponent and 15 digits. */
 #define PRINTED_EXACTLY INT64_C(1000000000000000)
 
@@ -37,15 +38,28 @@ static const char *json_code_name(int code)
 }
 const struct error_domain json_error_domain = {"json", json_code_name};
 
-int json_parse(const char *data, size_t size, cJSON **ret, struct error *err)
+static int parse_checked(const char *data, size_t size, cJSON **ret, struct error *err)
 {
-    if (json_check_syntax(data, size, err) < 0)
-        return -1;
     cJSON *document = cJSON_ParseWithLength(data, size);
     if (!document) /* never seen: what has passed so far is JSON; but outside bytes must not be able to end us */
         return error_set(err, &json_error_domain, JSON_SYNTAX, "parsing JSON", NULL, "refused by cJSON");
     *ret = document;
     return 0;
+}
+
+int json_parse(const char *data, size_t size, cJSON **ret, struct error *err)
+{
+    return json_check_syntax(data, size, err) < 0 ? -1 : parse_checked(data, size, ret, err);
+}
+
+int json_parse_tolerant(const char *data, size_t size, cJSON **ret, struct error *err)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+
+    if (json_parse(data, size, ret, &refused) == 0)
+        return 0;
+    cleanup_free char *repaired = text_copy_n(data, size);
+    return json_repair_syntax(repaired, size, err) < 0 ? -1 : parse_checked(repaired, size, ret, err);
 }
 
 char *json_print(const cJSON *document)
@@ -110,6 +124,8 @@ int json_string(const struct json_cursor *cursor, size_t max, char **ret, struct
     size_t size = strlen(cursor->value->valuestring);
     if (size > max)
         return json_refuse(cursor, JSON_TOO_LONG, err, "has %zu bytes, at most %zu are allowed", size, max);
+    if (strstr(cursor->value->valuestring, NO_CHARACTER))
+        return json_refuse(cursor, JSON_INVALID, err, "holds a NUL, or U+FFFF, which is no character");
     *ret = text_copy_n(cursor->value->valuestring, size);
     return 0;
 }

@@ -34,6 +34,15 @@ DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 
 /** Parse `size` bytes (one value, nothing after it but white space, no NUL inside). *ret is freed by cJSON_Delete. */
 MUST_CHECK int json_parse(const char *data, size_t size, cJSON **ret, struct error *err);
+/** Containers nested deeper than this are not read by json_parse_tolerant. */
+#define JSON_DEPTH_TOLERATED 500
+
+/**
+ * Like json_parse, for documents of which one unreadable part must not take the rest along. A NUL in a string becomes
+ * U+FFFF, which is no character and which json_string refuses, so that the reader names the place; a container nested
+ * deeper than JSON_DEPTH_TOLERATED becomes an empty string. Errors: JSON_SYNTAX.
+ */
+MUST_CHECK int json_parse_tolerant(const char *data, size_t size, cJSON **ret, struct error *err);
 /** The document without white space. Never NULL; caller frees. */
 char *json_print(const cJSON *document);
 
@@ -56,7 +65,8 @@ static inline bool json_present(const struct json_cursor *cursor)
 {
     return cursor->value != NULL;
 }
-/** Copy of a string of at most `max` bytes. Caller frees *ret. */
+/** Copy of a string of at most `max` bytes. Caller frees *ret. Errors: JSON_WRONG_TYPE, JSON_TOO_LONG, JSON_INVALID (it
+ *  holds U+FFFF, which is no character, or, after json_parse_tolerant, a NUL). */
 MUST_CHECK int json_string(const struct json_cursor *cursor, size_t max, char **ret, struct error *err);
 /** Whole number within [minimum, maximum]; exact up to 2^53. */
 MUST_CHECK int json_integer(const struct json_cursor *cursor, int64_t minimum, int64_t maximum, int64_t *ret,

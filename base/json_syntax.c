@@ -16,6 +16,7 @@ struct scanner {
     const char *data;
     size_t size;
     size_t at;
+    char *repair; /* the same bytes, to be changed where they are JSON that cannot be held; NULL: that is refused */
     const char *problem; /* what is wrong at `at`; NULL while all is well */
 };
 
@@ -80,6 +81,10 @@ static bool scan_unicode(struct scanner *scanner)
         if (second >= 0xdc00 && second <= 0xdfff)
             return true;
     } else if (first != 0 && (first < 0xdc00 || first > 0xdfff)) {
+        return true;
+    }
+    if (first == 0 && scanner->repair) {
+        memcpy(scanner->repair + begin, "ffff", 4);
         return true;
     }
     scanner->at = begin;
@@ -217,9 +222,33 @@ static bool scan_scalar(struct scanner *scanner)
 
 /* The containers that are open around the scanner; no recursion, so no document can exhaust the stack. */
 struct nesting {
-    bool is_object[JSON_DEPTH_MAX];
+    bool is_object[JSON_DEPTH_TOLERATED];
     size_t depth;
 };
+
+/* Make an empty text of the container that begins at the scanner, however deep it is. */
+static bool blank_container(struct scanner *scanner)
+{
+    size_t begin = scanner->at;
+    size_t depth = 0;
+
+    do {
+        int byte = peek(scanner);
+        if (byte < 0)
+            return refuse(scanner, "the document ends too early");
+        if (byte == '"') {
+            if (!scan_string(scanner))
+                return false;
+            continue;
+        }
+        depth += byte == '{' || byte == '[';
+        depth -= byte == '}' || byte == ']';
+        scanner->at++;
+    } while (depth > 0);
+    memset(scanner->repair + begin, ' ', scanner->at - begin);
+    memset(scanner->repair + begin, '"', 2);
+    return true;
+}
 
 /* A member's name and colon. */
 static bool scan_name(struct scanner *scanner)
@@ -245,8 +274,8 @@ static bool scan_open(struct scanner *scanner, struct nesting *nesting, bool *op
     if (byte != '{' && byte != '[')
         return scan_scalar(scanner);
     bool is_object = byte == '{';
-    if (nesting->depth == JSON_DEPTH_MAX)
-        return refuse(scanner, "nested too deeply");
+    if (nesting->depth == (scanner->repair ? JSON_DEPTH_TOLERATED : JSON_DEPTH_MAX))
+        return scanner->repair ? blank_container(scanner) : refuse(scanner, "nested too deeply");
     scanner->at++;
     skip_space(scanner);
     if (peek(scanner) == (is_object ? '}' : ']')) {
@@ -299,21 +328,30 @@ static bool scan_document(struct scanner *scanner)
     return true;
 }
 
-int json_check_syntax(const char *data, size_t size, struct error *err)
+static int check(struct scanner *scanner, struct error *err)
 {
-    struct scanner scanner = {.data = data, .size = size};
     size_t line = 1;
     size_t line_begin = 0;
 
-    if (scan_document(&scanner))
+    if (scan_document(scanner))
         return 0;
-    for (size_t i = 0; i < scanner.at; i++) {
-        if (data[i] == '\n') {
+    for (size_t i = 0; i < scanner->at; i++) {
+        if (scanner->data[i] == '\n') {
             line++;
             line_begin = i + 1;
         }
     }
     return error_set(err, &json_error_domain, JSON_SYNTAX, "parsing JSON", NULL,
-                     "not valid JSON: %s at line %zu, column %zu (byte %zu)", scanner.problem, line,
-                     scanner.at - line_begin + 1, scanner.at);
+                     "not valid JSON: %s at line %zu, column %zu (byte %zu)", scanner->problem, line,
+                     scanner->at - line_begin + 1, scanner->at);
+}
+
+int json_check_syntax(const char *data, size_t size, struct error *err)
+{
+    return check(&(struct scanner){.data = data, .size = size}, err);
+}
+
+int json_repair_syntax(char *data, size_t size, struct error *err)
+{
+    return check(&(struct scanner){.data = data, .size = size, .repair = data}, err);
 }

@@ -12,3 +12,5 @@
 
 /** Errors: JSON_SYNTAX whose detail has line, column and byte. */
 MUST_CHECK int json_check_syntax(const char *data, size_t size, struct error *err);
+/** The same, but what json_parse_tolerant takes is changed, in place, to what cJSON can hold. */
+MUST_CHECK int json_repair_syntax(char *data, size_t size, struct error *err);

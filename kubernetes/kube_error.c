@@ -95,7 +95,7 @@ int kube_status_refuse(int http_status, const char *body, size_t size, const cha
     CLEANUP(cJSON_Delete) cJSON *status = NULL;
     cleanup_error struct error ignored = ERROR_INIT;
 
-    if (json_parse(body, size, &status, &ignored) == 0 && strcmp(text_member(status, "kind"), "Status") == 0)
+    if (json_parse_tolerant(body, size, &status, &ignored) == 0 && strcmp(text_member(status, "kind"), "Status") == 0)
         return refuse(http_status, status, operation, subject, err);
     size = size < SHOWN_BODY_MAX ? size : SHOWN_BODY_MAX;
     while (size > 0 && strchr(" \r\n", body[size - 1]))

@@ -72,7 +72,7 @@ static int take_line(struct kube_events *events, const char *line, size_t size, 
         return 0;
     if (size > EVENT_MAX)
         return fail(events, KUBE_REFUSED, "an event is over the limit", err);
-    if (json_parse(line, size, &document, &reason) == 0)
+    if (json_parse_tolerant(line, size, &document, &reason) == 0)
         return take_event(events, document, err);
     cleanup_free char *detail = text_format("an event is no JSON: %s", error_root_detail(&reason));
     return fail(events, KUBE_UNAVAILABLE, detail, err);

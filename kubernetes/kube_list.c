@@ -62,7 +62,7 @@ static int get_page(const struct listing *listing, const char *token, cJSON **re
         return -1;
     if (answer.stopped)
         return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, operation, listing->namespace_name, "stopped");
-    if (json_parse(answer.body, answer.size, ret, &reason) < 0)
+    if (json_parse_tolerant(answer.body, answer.size, ret, &reason) < 0)
         return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, operation, listing->namespace_name,
                          "the answer is no JSON: %s", error_root_detail(&reason));
     if (!is_list(*ret))

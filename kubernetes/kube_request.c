@@ -53,7 +53,7 @@ static int take_object(const struct kube_call *call, const struct kube_answer *a
         return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, call->operation, call->subject,
                          "the answer is no JSON object");
     }
-    if (json_parse(answer->body, answer->size, ret, &reason) == 0)
+    if (json_parse_tolerant(answer->body, answer->size, ret, &reason) == 0)
         return 0;
     return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, call->operation, call->subject,
                      "the answer is no JSON: %s", error_root_detail(&reason));

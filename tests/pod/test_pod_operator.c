@@ -137,6 +137,10 @@ FLEET_TEST(pod_operator, operator_restart, .gate = "pod", POD_NEEDS)
     return 0;
 }
 
+/** 512 of them. */
+#define EIGHT(text) text text text text text text text text
+#define MANY(text)  EIGHT(EIGHT(EIGHT(text)))
+
 /** What the schema lets through, or cannot know, and the field that has to be named. */
 static const struct {
     const char *name;
@@ -154,6 +158,16 @@ static const struct {
      "\"i\","
      "\"ports\":[\"99999:80\"]}]}}}",
      "ports"},
+    {"nul",
+     "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":"
+     "\"i\","
+     "\"env\":{\"A\":\"a\\u0000b\"}}]}}}",
+     "env"},
+    {"deep",
+     "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"deep\":" MANY("[")
+         MANY("]") ",\"services\":"
+                   "[{\"name\":\"web\"}]}}}",
+     "image"},
 };
 
 /** Refused by the API server, or accepted and then said to be bad: either way the field is named. */

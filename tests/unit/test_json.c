@@ -180,6 +180,44 @@ FLEET_TEST(json, bounds_the_depth)
     return 0;
 }
 
+FLEET_TEST(json, tolerates_what_it_cannot_hold)
+{
+    cleanup_free char *deepest = nested(JSON_DEPTH_TOLERATED, '[', ']');
+    cleanup_free char *abyss = nested(1000000, '[', ']');
+    cleanup_free char *text = text_format("{\"deep\":%s,\"\\u0000\":[{},\"a\\u0000b\",\"\\ud83d\\ude00\"]}", abyss);
+    CLEANUP(cJSON_Delete) cJSON *whole = NULL;
+    CLEANUP(cJSON_Delete) cJSON *mended = NULL;
+    struct json_cursor list = {0};
+    struct json_cursor item = {0};
+    char *none = NULL;
+
+    TRY(json_parse_tolerant(deepest, strlen(deepest), &whole, err));
+    CHECK(cJSON_IsArray(cJSON_GetArrayItem(whole, 0)), "what is not too deep is gone");
+    TRY(json_parse_tolerant(text, strlen(text), &mended, err));
+    cleanup_free char *printed = json_print(mended);
+    CHECK(strstr(printed, ",\"\xef\xbf\xbf\":[{},\"a\xef\xbf\xbf"
+                          "b\",\"\xf0\x9f\x98\x80\"]}"),
+          "%s", printed + strlen(printed) - 50);
+    struct json_cursor root = json_root(mended);
+    TRY(json_member(&root, "\xef\xbf\xbf", &list, err));
+    while (json_next(&list, &item) && item.index < 1)
+        continue;
+    CHECK_FAILS(json_string(&item, 100, &none, err), json_error_domain, JSON_INVALID);
+    return 0;
+}
+
+FLEET_TEST(json, tolerates_nothing_that_is_no_json)
+{
+    static const char *const refused[] = {"", "\"\\u0000", "[\"\\u000\"]", "{\"a\":\"\\u0000\" 1}", "\"\\ud800\""};
+    cleanup_free char *half = nested(1000, '[', '[');
+    CLEANUP(cJSON_Delete) cJSON *none = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+        CHECK_FAILS(json_parse_tolerant(refused[i], strlen(refused[i]), &none, err), json_error_domain, JSON_SYNTAX);
+    CHECK_FAILS(json_parse_tolerant(half, strlen(half), &none, err), json_error_domain, JSON_SYNTAX);
+    return 0;
+}
+
 static int parse(const char *text, cJSON **ret, struct error *err)
 {
     return json_parse(text, strlen(text), ret, err);
