@@ -68,12 +68,12 @@ struct deployment_plan {
     char *score;              /**< the value of keys to write; NULL: none are */
     struct text_list puts;    /**< device ids whose key is to be written */
     struct text_list deletes; /**< device ids whose key is to be deleted */
-    bool more;                /**< there are more keys: plan again afterwards */
+    bool more;                /**< there are more keys: it will be queued again */
 };
 /** False: there is no such Deployment. */
 bool fleet_plan_deployment(struct fleet *fleet, const char *name, struct deployment_plan *ret);
 void deployment_plan_clear(struct deployment_plan *plan);
-/** NATS has confirmed what the plan said. */
+/** NATS has confirmed what the plan said. If there is more, it is queued, behind others. */
 void fleet_keys_written(struct fleet *fleet, const char *name, const struct deployment_plan *plan);
 
 /** A Deployment's status as it should be. */

@@ -178,6 +178,30 @@ FLEET_TEST(fleet, keys_go_to_the_devices_a_deployment_is_for)
     return 0;
 }
 
+FLEET_TEST(fleet, many_keys_are_written_in_turns)
+{
+    cleanup_scene struct scene scene;
+    cleanup_plan struct deployment_plan next = {0};
+    size_t written = 0;
+
+    scene_set(&scene);
+    for (int i = 0; i < 1500; i++) {
+        cleanup_free char *id = text_format("pi-%d", i);
+
+        register_device(&scene, id, "berlin");
+    }
+    see(&scene, 1, BERLIN, "a", FINALIZED);
+    for (bool more = true; more; more = next.more) {
+        drain(scene.deployments);
+        CHECK(plan(&scene, &next) && next.puts.count > 0, "a turn for nothing");
+        fleet_keys_written(scene.fleet, "web", &next);
+        written += next.puts.count;
+        CHECK(work_queue_length(scene.deployments) == next.more, "it does not get another turn");
+    }
+    CHECK(written == 1500, "%zu keys", written);
+    return 0;
+}
+
 FLEET_TEST(fleet, a_key_is_written_when_its_content_differs)
 {
     cleanup_scene struct scene scene;
