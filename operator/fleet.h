@@ -25,6 +25,8 @@ struct fleet;
 /** The queues must outlive it. */
 struct fleet *fleet_new(const struct fleet_options *options);
 void fleet_free(struct fleet *fleet);
+/** Who its Devices belong to; borrowed. */
+const struct device_owner *fleet_owner(const struct fleet *fleet);
 DEFINE_CLEANUP(struct fleet *, fleet_free)
 
 /* What NATS says. `data` need not be terminated; what does not decode is ignored. */
@@ -93,10 +95,12 @@ void fleet_status_written(struct fleet *fleet, const char *name, const struct de
 /** For one device. */
 struct device_plan {
     bool remove;   /**< delete the object */
+    bool exists;   /**< it is there, and ours */
     cJSON *object; /**< to apply; NULL: it is as it should be */
     cJSON *status; /**< to patch; NULL: likewise */
     uint64_t object_hash;
     uint64_t status_hash;
+    uint64_t content_hash; /**< device_object_hash() of what came of `object`, for fleet_device_written() */
 };
 /** False: nothing to do. */
 bool fleet_plan_device(struct fleet *fleet, const char *device_id, struct device_plan *ret);
