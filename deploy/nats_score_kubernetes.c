@@ -248,10 +248,8 @@ int fleet_nats_score_wait(const struct fleet_nats_score *score, struct topology 
     struct score_step step = score_step_begin(topology, "smoke check of nats", &deployed->outcome);
     int result = smoke_check(&deployment, err);
     score_step_end(&step);
+    if (result < 0)
+        kubernetes_smoke_check_failed(err, &deployment.apply, NATS_NAME);
     kubernetes_apply_clear(&deployment.apply);
-    if (result < 0) {
-        kubernetes_smoke_check_failed(err, NATS_NAME);
-        return error_wrap(err, "deploying NATS to", topology->name);
-    }
-    return 0;
+    return result < 0 ? error_wrap(err, "deploying NATS to", topology->name) : 0;
 }
