@@ -277,7 +277,7 @@ int fleet_agent_score_wait(const struct fleet_agent_score *score, struct topolog
     int result = smoke_check(&deployment, err);
     score_step_end(&step);
     if (result < 0)
-        kubernetes_smoke_check_failed(err, deployment.name);
+        kubernetes_smoke_check_failed(err, &deployment.apply, deployment.name);
     end(&deployment);
     return result < 0 ? wrap(err, score, topology) : 0;
 }

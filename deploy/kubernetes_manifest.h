@@ -39,5 +39,6 @@ MUST_CHECK int kubernetes_check_pod(const struct kubernetes_apply *apply, const 
 /** None of the Pods with this label of ours (`component`) is unable to start. Errors: as
  *  kubernetes_check_pod. */
 MUST_CHECK int kubernetes_check_pods(const struct kubernetes_apply *apply, const char *component, struct error *err);
-/** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED. Returns -1. */
-int kubernetes_smoke_check_failed(struct error *err, const char *what);
+/** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED, a time-out with the newest warning about `what`, the name of
+ *  an object, or of what was made for it. Returns -1. */
+int kubernetes_smoke_check_failed(struct error *err, const struct kubernetes_apply *apply, const char *what);

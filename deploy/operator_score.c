@@ -129,7 +129,7 @@ int fleet_operator_score_wait(const struct fleet_operator_score *score, struct t
     int result = smoke_check(&apply, err);
     score_step_end(&step);
     if (result < 0) {
-        kubernetes_smoke_check_failed(err, OPERATOR_NAME);
+        kubernetes_smoke_check_failed(err, &apply, OPERATOR_NAME);
         return error_wrap(err, "deploying operator to", topology->name);
     }
     return 0;

@@ -15,9 +15,9 @@ static const struct fleet_operator_score usable = {
 
 FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
 {
-    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable, usable};
+    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable, usable, usable};
     static const char *const fields[] = {
-        "image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms", "offline_after_ms"};
+        "image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms", "offline_after_ms", "nats_replicas"};
 
     cases[0].image = "";
     cases[1].nats.password = NULL;
@@ -25,6 +25,7 @@ FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
     cases[3].nats_url = "nats://user:password@host:4222";
     cases[4].replicas = 6;
     cases[5].offline_after_ms = -1;
+    cases[7].nats_replicas = 7;
     cases[6].offline_after_ms = 5; /* the operator would not start with it */
     TRY(operator_score_validate(&usable, true, err));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
