@@ -9,7 +9,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/score.h"
-#include "deploy/digest.h"
 #include "deploy/kubernetes_events.h"
 
 #define LABEL_VALUE_MAX 63
@@ -71,6 +70,13 @@ cJSON *kubernetes_secret(const char *namespace_name, const char *name, const cha
         json_add_text(data, files[i], encoded);
     }
     return secret;
+}
+
+void kubernetes_secret_digest(const cJSON *secret, const char *text, char ret[DIGEST_SIZE])
+{
+    cleanup_free char *all = text_format("%s\n%s", kube_uid(secret), text);
+
+    digest_sha256(all, strlen(all), ret);
 }
 
 void kubernetes_harden(cJSON *pod_spec)

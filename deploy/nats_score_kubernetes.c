@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "contracts/custom_resources.h"
-#include "deploy/digest.h"
 #include "deploy/kubernetes_manifest.h"
 #include "deploy/nats_config.h"
 #include "deploy/nats_manifests.h"
@@ -133,16 +132,17 @@ static int apply_configuration(struct deployment *deployment, char digest[DIGEST
     const size_t replicas = (size_t)nats_replicas(deployment->score);
     char *files[2 * NATS_CLUSTER_COUNT + 1] = {0}; /* name and text of each */
     cleanup_text_buffer struct text_buffer all = {0};
+    CLEANUP(cJSON_Delete) cJSON *secret = NULL;
 
     for (size_t replica = 0; replica < replicas; replica++) {
         files[2 * replica] = text_format(NATS_NAME "-%zu.conf", replica);
         files[2 * replica + 1] = nats_pods_config_text(deployment->score, &deployment->routes, replica);
         text_buffer_add(&all, files[2 * replica + 1]);
     }
-    digest_sha256(text_buffer_text(&all), all.size, digest);
     int result = apply_object(
         deployment, kubernetes_secret(deployment->apply.target->namespace_name, NATS_NAME, (const char *const *)files),
-        NULL, err);
+        &secret, err);
+    kubernetes_secret_digest(secret, text_buffer_text(&all), digest);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
         free(files[i]);
     return result;

@@ -5,7 +5,6 @@
 
 #include "contracts/custom_resources.h"
 #include "deploy/agent_config_text.h"
-#include "deploy/digest.h"
 #include "deploy/kubernetes_manifest.h"
 
 #define REPLICAS_MAX      5
@@ -188,7 +187,7 @@ static cJSON *operator_container(const struct fleet_operator_score *score)
     return container;
 }
 
-cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name)
+cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name, const cJSON *secret)
 {
     cJSON *deployment = kube_object_new(&kube_deployments, namespace_name, OPERATOR_NAME);
     char password_digest[DIGEST_SIZE];
@@ -203,7 +202,7 @@ cJSON *operator_deployment(const struct fleet_operator_score *score, const char 
     kubernetes_harden(pod_spec);
     if (score->replicas > 1)
         kubernetes_spread(pod_spec, OPERATOR_NAME);
-    digest_sha256(score->nats.password, strlen(score->nats.password), password_digest);
+    kubernetes_secret_digest(secret, score->nats.password, password_digest);
     spec = kube_json(JSON_TEXT({
         "replicas": %d,
         "selector": {"matchLabels": {"%s": "%s"}},
