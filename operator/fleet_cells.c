@@ -57,8 +57,10 @@ void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, 
     }
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
     struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
-    cell->has_key = true;
     cell->key_told = true;
+    if (revision < cell->key_revision)
+        return;
+    cell->has_key = true;
     cell->key_hash = hash_bytes(HASH_INIT, data, size);
     cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
@@ -84,9 +86,10 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     if (desired_state_key_parse(key, &target, &refused) < 0)
         return;
     struct cell *cell = find_cell(fleet, &target, &deployment);
-    if (!cell || (cell->has_key && cell->key_revision != REVISION_AWAITED && cell->key_revision > revision))
+    if (!cell || revision < cell->key_revision)
         return;
     cell->has_key = false;
+    cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
 }
 
@@ -146,10 +149,14 @@ void fleet_begin_cells(struct fleet *fleet, enum fleet_bucket bucket)
         struct fleet_deployment *deployment = fleet->deployments[i];
 
         for (uint32_t device = 0; device < deployment->cell_count; device++) {
-            if (bucket == FLEET_DESIRED)
-                deployment->cells[device].key_told = false;
-            else
-                deployment->cells[device].state_told = false;
+            struct cell *cell = &deployment->cells[device];
+
+            if (bucket == FLEET_DESIRED) {
+                cell->key_told = false;
+                cell->key_revision = 0; /* a bucket made anew counts anew */
+            } else {
+                cell->state_told = false;
+            }
         }
     }
 }

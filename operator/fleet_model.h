@@ -33,13 +33,10 @@ struct fleet_device {
     bool ready;                     /* likewise */
 };
 
-/* A key whose revision is not known yet: no state is about it. */
-#define REVISION_AWAITED UINT64_MAX
-
 /** One device and one Deployment. */
 struct cell {
     uint64_t key_hash;
-    uint64_t key_revision;
+    uint64_t key_revision; /* also of its deletion; what is older says nothing */
     uint64_t state_revision;
     uint8_t phase; /* enum deployment_phase */
     bool matched;
