@@ -317,7 +317,7 @@ FLEET_TEST(kube_client, proxy_of_the_configuration_is_used)
 /** Our end of each connection to the server. */
 static int check_sockets(struct fake_kube *fake, int *count, struct error *err)
 {
-    int port = atoi(strrchr(kube_client_server(fake_kube_client(fake)), ':') + 1);
+    long port = strtol(strrchr(kube_client_server(fake_kube_client(fake)), ':') + 1, NULL, 10);
 
     *count = 0;
     for (int fd = 3; fd < 1024; fd++) {

@@ -123,12 +123,29 @@ FLEET_TEST(kube_config, json_and_aliases_are_yaml)
     return 0;
 }
 
+/** What cannot be used, and words of the error. */
+struct refused {
+    const char *text;
+    const char *words;
+};
+
+static int check_refused(const struct refused *cases, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(kube_config_free) struct kube_config *config = NULL;
+        bool refused = parse(cases[i].text, "/", NULL, &config, err) < 0;
+        bool right =
+            refused && error_is(err, &kube_error_domain, KUBE_CONFIG) && strstr(error_root_detail(err), cases[i].words);
+        cleanup_free char *text = error_text(err);
+        error_clear(err);
+        CHECK(right, "case %zu: %s", i, text);
+    }
+    return 0;
+}
+
 FLEET_TEST(kube_config, errors_name_the_field)
 {
-    static const struct {
-        const char *text;
-        const char *words;
-    } cases[] = {
+    static const struct refused cases[] = {
         {"", "empty"},
         {"\"", "1:"},
         {"a: [", "1:"},
@@ -160,6 +177,14 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {HEAD CONTEXT CLUSTER "    insecure-skip-tls-verify: maybe\n" USER "    {}\n",
          "$.clusters[0].cluster.insecure-skip-tls-verify must be true or false"},
         {HEAD CONTEXT CLUSTER "users: []\n", "$.users has no entry named \"u\""},
+    };
+
+    return check_refused(cases, ARRAY_SIZE(cases), err);
+}
+
+FLEET_TEST(kube_config, what_cannot_be_followed_is_refused)
+{
+    static const struct refused cases[] = {
         {HEAD CONTEXT CLUSTER USER "    {client-certificate-data: Y2VydA==}\n", "$.users[0].user needs"},
         {HEAD CONTEXT CLUSTER USER "    {token: [1]}\n", "$.users[0].user.token must be a string"},
         {HEAD CONTEXT CLUSTER USER "    {exec: {command: x}}\n", "$.users[0].user.exec.apiVersion is missing"},
@@ -182,16 +207,7 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {HEAD CONTEXT CLUSTER USER "    {auth-provider: {name: gcp}}\n", "$.users[0].user.auth-provider is not supp"},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        CLEANUP(kube_config_free) struct kube_config *config = NULL;
-        bool refused = parse(cases[i].text, "/", NULL, &config, err) < 0;
-        bool right =
-            refused && error_is(err, &kube_error_domain, KUBE_CONFIG) && strstr(error_root_detail(err), cases[i].words);
-        cleanup_free char *text = error_text(err);
-        error_clear(err);
-        CHECK(right, "case %zu: %s", i, text);
-    }
-    return 0;
+    return check_refused(cases, ARRAY_SIZE(cases), err);
 }
 
 /** Aliases of aliases: a short text that would fill the memory. */
