@@ -11,8 +11,7 @@
 
 #define NAMESPACE_MAX 63
 
-/** A label as RFC 1123 has it; what a namespace's name must be. */
-static bool is_dns_label(const char *text)
+bool kubernetes_is_namespace_name(const char *text)
 {
     size_t size = text ? strlen(text) : 0;
 
@@ -144,7 +143,7 @@ int kubernetes_apply_begin(const char *score, const struct topology *topology, s
     if (!apply.target)
         return error_set(err, &deploy_error_domain, DEPLOY_NO_CAPABILITY, operation, topology->name,
                          "it has no Kubernetes API");
-    if (!is_dns_label(apply.target->namespace_name))
+    if (!kubernetes_is_namespace_name(apply.target->namespace_name))
         return score_refuse(err, score, "namespace", "\"%s\" is not 1 to %d of a-z, 0-9 and '-' within",
                             apply.target->namespace_name ? apply.target->namespace_name : "", NAMESPACE_MAX);
     if (find_namespace(&apply, err) < 0)
