@@ -23,6 +23,7 @@
 #include "harness/resource.h"
 #include "harness/test.h"
 #include "kubernetes/kube_object.h"
+#include "tests/pod/own_cluster.h"
 
 #define OPEN_MS     120000 /* it may have to be brought up, on a busy machine */
 #define STEP_MS     60000
@@ -30,7 +31,6 @@
 #define MEMBERS_MAX (64u << 10)
 #define NOTE_MAX    256
 #define AT_ONCE     3
-#define SERVICE     "cluster"
 #define REGISTRY_AT CLUSTER_NODE_ADDRESS ":5000"
 #define IMAGES_AT   "http://" REGISTRY_AT "/fleet"
 
@@ -61,34 +61,6 @@ FLEET_TEST(pod_cluster, unknown_kind_is_named, .gate = "pod")
     error_clear(err);
     CHECK(strstr(text, CLUSTER_CHOICE) && strstr(text, "\"kind\""), "%s", text);
     return 0;
-}
-
-/* Clusters of the test's own */
-
-struct own_cluster {
-    struct run *run;
-    char *directory;
-    char *mark;
-    struct cluster_native_place place;
-};
-
-static void own_cluster_clear(struct own_cluster *own)
-{
-    free(own->directory);
-    free(own->mark);
-}
-#define cleanup_own_cluster __attribute__((cleanup(own_cluster_clear)))
-
-/** Journal what a cluster of its own will be; nothing is brought up yet. */
-static int own_cluster_name(struct test_context *test, struct own_cluster *ret, struct error *err)
-{
-    TRY(test_run(test, &ret->run, err));
-    ret->directory = text_format("%s/" SERVICE, run_directory(ret->run));
-    ret->mark = run_mark(ret->run, SERVICE);
-    ret->place = (struct cluster_native_place){run_id(ret->run), ret->directory, ret->mark};
-    TRY(run_journal(ret->run, RESOURCE_CGROUP, run_id(ret->run), err));
-    TRY(run_journal(ret->run, RESOURCE_NETWORK_NAMESPACE, run_id(ret->run), err));
-    return run_journal(ret->run, RESOURCE_PROCESS, SERVICE, err);
 }
 
 struct opening {
