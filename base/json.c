@@ -9,8 +9,7 @@
 #include "base/text.h"
 
 /* Below this magnitude every whole number is a double of its own. */
-#define EXACT_LIMIT  9007199254740992.0 /* 2^53 */
-#define NO_CHARACTER "\xef\xbf\xbf"     /* U+FFFF */
+#define EXACT_LIMIT 9007199254740992.0 /* 2^53 */
 /* cJSON prints whole numbers from here on with an exponent and 15 digits. */
 #define PRINTED_EXACTLY INT64_C(1000000000000000)
 
@@ -124,7 +123,7 @@ int json_string(const struct json_cursor *cursor, size_t max, char **ret, struct
     size_t size = strlen(cursor->value->valuestring);
     if (size > max)
         return json_refuse(cursor, JSON_TOO_LONG, err, "has %zu bytes, at most %zu are allowed", size, max);
-    if (strstr(cursor->value->valuestring, NO_CHARACTER))
+    if (strstr(cursor->value->valuestring, TEXT_NO_CHARACTER))
         return json_refuse(cursor, JSON_INVALID, err, "holds a NUL, or U+FFFF, which is no character");
     *ret = text_copy_n(cursor->value->valuestring, size);
     return 0;

@@ -87,7 +87,7 @@ int json_refuse(const struct json_cursor *cursor, int code, struct error *err, c
 char *json_path(const struct json_cursor *cursor);
 
 /** Add a member to an object being built (key NULL: append to an array). NULL text adds nothing; bytes of the text that
- *  are not UTF-8 become U+FFFD. */
+ *  are not UTF-8, and U+FFFF, become U+FFFD: json_string reads whatever was added. */
 void json_add_text(cJSON *object, const char *key, const char *text);
 /** Printed exactly whatever its size (from 10^15 on as a raw item, which no cursor reads before it was parsed again). */
 void json_add_integer(cJSON *object, const char *key, int64_t value);

@@ -104,10 +104,11 @@ char *text_to_utf8(const char *data, size_t size)
 
     for (size_t at = 0; at < size;) {
         size_t length = text_utf8_character(data + at, size - at);
-        if (length == 0)
-            text_buffer_add(&clean, "\xef\xbf\xbd");
-        else
+        bool is_character = length > 0 && !(length == 3 && memcmp(data + at, TEXT_NO_CHARACTER, length) == 0);
+        if (is_character)
             text_buffer_append(&clean, data + at, length);
+        else
+            text_buffer_add(&clean, "\xef\xbf\xbd");
         at += length ? length : 1;
     }
     return text_buffer_take(&clean);

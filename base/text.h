@@ -22,7 +22,10 @@ bool text_ends_with(const char *text, const char *suffix);
 size_t text_utf8_character(const char *data, size_t size);
 /** True if all `size` bytes are well-formed UTF-8. */
 bool text_is_utf8(const char *data, size_t size);
-/** The same bytes with each that is not part of well-formed UTF-8 replaced by U+FFFD. Never NULL; caller frees. */
+/** U+FFFF: well-formed, but it stands for no character and never will (Unicode 23.7). */
+#define TEXT_NO_CHARACTER "\xef\xbf\xbf"
+/** The same bytes with U+FFFF, and each that is not part of well-formed UTF-8, replaced by U+FFFD. Never NULL; caller
+ *  frees. */
 char *text_to_utf8(const char *data, size_t size);
 /** True when `text` has a byte below 0x20 or 0x7f. */
 bool text_has_control(const char *text);
