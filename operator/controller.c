@@ -50,9 +50,11 @@ static void work(struct worker *worker, const char *key)
     metrics_add(metrics, controller->kind->microseconds, (uint64_t)(clock_monotonic_us() - began_us));
     if (failed)
         metrics_add(metrics, controller->kind->failures, 1);
-    bool first = work_queue_done(controller->queue, key, failed) == 1;
-    if (failed && first && is_worth_a_word(&failure))
-        log_trouble("failed, trying again", &failure, LOG_TEXT(controller->kind->name, key));
+    int failures = work_queue_done(controller->queue, key, failed);
+    bool again = (failures & (failures - 1)) != 0; /* neither the first nor twice as many as were told of last */
+    if (failed && !again && is_worth_a_word(&failure))
+        log_trouble("failed, trying again", &failure, LOG_TEXT(controller->kind->name, key),
+                    LOG_INTEGER("failures", failures));
 }
 
 static void *run(void *context)

@@ -3,7 +3,7 @@
 
 /*
  * Threads that take keys out of a queue and bring what a key stands for to what it should be, while we lead. What fails
- * is tried again after a back-off; its first failure is logged.
+ * is tried again after a back-off; of failures in a row the first, second, fourth, eighth … is logged.
  */
 
 #include "kubernetes/kube_client.h"

@@ -46,6 +46,12 @@ static void key_changed(struct fleet *fleet, struct fleet_deployment *deployment
     fleet_status_changed(fleet, deployment);
 }
 
+/** The server's confirmation and the watch tell the same, in any order. */
+static bool is_told_already(const struct cell *cell, bool put, uint64_t revision)
+{
+    return revision < cell->key_revision || (revision == cell->key_revision && cell->has_key == put);
+}
+
 void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size)
 {
     cleanup_error struct error refused = ERROR_INIT;
@@ -58,7 +64,7 @@ void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, 
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
     struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
     cell->key_told = true;
-    if (revision < cell->key_revision)
+    if (is_told_already(cell, true, revision))
         return;
     cell->has_key = true;
     cell->key_hash = hash_bytes(HASH_INIT, data, size);
@@ -86,7 +92,7 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     if (desired_state_key_parse(key, &target, &refused) < 0)
         return;
     struct cell *cell = find_cell(fleet, &target, &deployment);
-    if (!cell || revision < cell->key_revision)
+    if (!cell || is_told_already(cell, false, revision))
         return;
     cell->has_key = false;
     cell->key_revision = revision;

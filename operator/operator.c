@@ -22,7 +22,7 @@
 
 #define TICK_MS            200
 #define TRIM_MS            2000 /* between two times that memory which is free is given back */
-#define END_MS             3000 /* after which nothing is waited for any more */
+#define END_MS             4000 /* nothing is waited for any more; NATS may take 3000 to confirm, the lease 1000 */
 #define RETRY_MIN_MS       50
 #define RETRY_MAX_MS       5000
 #define NAMESPACE_RETRY_MS 1000

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "contracts/custom_resources.h"
 #include "tests/pod/pod_scenario.h"
 
@@ -214,6 +215,48 @@ FLEET_TEST(pod_operator, bad_cr, .gate = "pod", POD_NEEDS)
     CHECK(strstr(message, "spec.score") && strstr(message, "volumes"), "\"%s\" does not name the field", message);
     TRY(pod_wait_key(stack, device, good, "localhost/hello-web:v1", NULL, err));
     TRY(pod_remove(stack, good, err));
+    TRY(stack_kill_device(stack, device, err));
+    return 0;
+}
+
+/** A specification whose score has so many services, each with an environment of 31,000 bytes. */
+static char *large_spec(const char *label, int services)
+{
+    cleanup_text_buffer struct text_buffer spec = {0};
+    cleanup_free char *value = memory_resize(NULL, 31001, 1);
+
+    memset(value, 'x', 31000);
+    value[31000] = '\0';
+    text_buffer_format(&spec,
+                       "{\"targetSelector\":{\"matchLabels\":{\"" POD_LABEL
+                       "\":\"%s\"}},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"services\":[",
+                       label);
+    for (int i = 0; i < services; i++)
+        text_buffer_format(&spec, "%s{\"name\":\"s%d\",\"image\":\"i\",\"env\":{\"A\":\"%s\"}}", i > 0 ? "," : "", i,
+                           value);
+    text_buffer_add(&spec, "]}}}");
+    return text_buffer_take(&spec);
+}
+
+FLEET_TEST(pod_operator, a_score_may_be_as_large_as_a_value, .gate = "pod", POD_NEEDS)
+{
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_free char *name = host_stack_unique_name("large");
+    cleanup_free char *label = host_stack_unique_name("label");
+    cleanup_free char *fits = large_spec(label, 33);
+    cleanup_free char *does_not = large_spec(label, 34);
+    cleanup_free char *message = NULL;
+    const char *device;
+
+    TRY(stack_shared(test, &stack, err));
+    TRY(pod_add_device(stack, "large", label, &device, err));
+    TRY(pod_apply_spec(stack, name, fits, err));
+    TRY(pod_wait_key(stack, device, name, "\"s32\"", NULL, err));
+    TRY(pod_wait_aggregate(stack, name, (struct aggregate){.matched = 1, .failed = 1}, err));
+    TRY(pod_apply_spec(stack, name, does_not, err));
+    TRY(pod_wait_condition(stack, name, "Accepted", "False", &message, err));
+    CHECK(text_starts_with(message, "spec.score: ") && strstr(message, "1048576"), "\"%s\"", message);
+    TRY(pod_remove(stack, name, err));
     TRY(stack_kill_device(stack, device, err));
     return 0;
 }
