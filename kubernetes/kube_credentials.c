@@ -114,10 +114,24 @@ static int get_locked(struct kube_credentials *credentials, struct deadline dead
     return 0;
 }
 
+/* Somebody else's plugin may take longer than we have. */
+static int lock(struct kube_credentials *credentials, struct deadline deadline, struct error *err)
+{
+    const struct timespec end = {.tv_sec = deadline.at_ms / 1000, .tv_nsec = deadline.at_ms % 1000 * 1000000};
+
+    if (deadline.at_ms == DEADLINE_NEVER.at_ms)
+        pthread_mutex_lock(&credentials->mutex);
+    else if (pthread_mutex_clocklock(&credentials->mutex, CLOCK_MONOTONIC, &end) != 0)
+        return error_set(err, &kube_error_domain, KUBE_UNAVAILABLE, "waiting for credential plugin", NULL,
+                         "the deadline passed");
+    return 0;
+}
+
 int kube_credentials_get(struct kube_credentials *credentials, struct deadline deadline, struct kube_identity *ret,
                          struct error *err)
 {
-    pthread_mutex_lock(&credentials->mutex);
+    if (lock(credentials, deadline, err) < 0)
+        return -1;
     int result = get_locked(credentials, deadline, ret, err);
     pthread_mutex_unlock(&credentials->mutex);
     return result;

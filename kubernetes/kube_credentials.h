@@ -30,7 +30,8 @@ struct kube_credentials *kube_credentials_new(const struct kube_config *config);
 void kube_credentials_free(struct kube_credentials *credentials);
 DEFINE_CLEANUP(struct kube_credentials *, kube_credentials_free)
 
-/** Thread-safe; may run the plugin, then others wait. *ret is cleared by the caller. Errors: KUBE_CONFIG. */
+/** Thread-safe; may run the plugin, then others wait. *ret is cleared by the caller. Errors: KUBE_CONFIG;
+ *  KUBE_UNAVAILABLE when the deadline passed while one waited for another's plugin. */
 MUST_CHECK int kube_credentials_get(struct kube_credentials *credentials, struct deadline deadline,
                                     struct kube_identity *ret, struct error *err);
 /** The server did not know who used `identity`. Returns true when kube_credentials_get may have a newer one. */

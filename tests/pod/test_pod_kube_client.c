@@ -17,6 +17,7 @@
 #define OPEN_MS 120000 /* it may have to be brought up */
 #define SOON    deadline_in_ms(30000)
 
+static const struct kube_resource nothings = {"nobody.example.com/v1", "Nothing", "nothings", true};
 static const struct kube_apply_options as_tester = {.field_manager = "fleet-test"};
 
 /** The cluster and a namespace of the test's own. */
@@ -92,7 +93,12 @@ FLEET_TEST(pod_kube_client, objects_are_applied_patched_and_deleted, .gate = "po
     CHECK(text_equal(kube_resource_version(first), kube_resource_version(again)), "applying it again changed it");
     TRY(apply(&place, "a", "2", &dry, NULL, err));
     TRY(check_value(&place, "a", "1", err));
-    CHECK_FAILS(apply(&place, "a", "2", &other, NULL, err), kube_error_domain, KUBE_CONFLICT);
+    CHECK(apply(&place, "a", "2", &other, NULL, err) < 0, "it was taken");
+    cleanup_free char *conflict = error_text(err);
+    bool names_both = error_is(err, &kube_error_domain, KUBE_CONFLICT) && strstr(conflict, "fleet-test") &&
+                      strstr(conflict, ".data.value");
+    error_clear(err);
+    CHECK(names_both, "%s", conflict);
     TRY(apply(&place, "a", "2", &forced, NULL, err));
     TRY(check_value(&place, "a", "2", err));
 
@@ -133,6 +139,11 @@ FLEET_TEST(pod_kube_client, refusals_are_the_servers, .gate = "pod", NEEDS(CAPAB
 
     CHECK_FAILS(kube_get(place.client, &kube_services, place.namespace_name, "s", SOON, &object, err),
                 kube_error_domain, KUBE_NOT_FOUND);
+    CHECK(kube_get(place.client, &nothings, place.namespace_name, "s", SOON, NULL, err) < 0, "it was found");
+    cleanup_free char *no_kind = error_text(err);
+    right = error_is(err, &kube_error_domain, KUBE_NOT_FOUND) && strstr(no_kind, "CustomResourceDefinition");
+    error_clear(err);
+    CHECK(right, "%s", no_kind);
     object = kube_object_new(&kube_namespaces, NULL, place.namespace_name);
     CHECK_FAILS(kube_create(place.client, &kube_namespaces, object, SOON, NULL, err), kube_error_domain, KUBE_EXISTS);
 

@@ -545,3 +545,47 @@ FLEET_TEST(kube_client, deadline_holds_while_a_name_is_looked_up, NEEDS(CAPABILI
     CHECK(took_ms < 4000, "it took %lld ms", (long long)took_ms);
     return 0;
 }
+
+static void *get_version(void *client)
+{
+    cleanup_error struct error refused = ERROR_INIT;
+    cleanup_free char *body = NULL;
+
+    return kube_get_raw(client, "/version", SOON, &body, &refused) == 0 ? client : NULL;
+}
+
+/** A plugin may ask a person's cloud for a minute: only who has that time waits for it. */
+FLEET_TEST(kube_client, deadline_holds_while_a_plugin_runs_for_another)
+{
+    static const struct kube_step steps[] = {REPLY("GET /version", 200, "one"), {0}};
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    cleanup_free char *began = text_format("%s/began", test->artefacts);
+    cleanup_free char *end = text_format("%s/end", test->artefacts);
+    cleanup_free char *body = NULL;
+    cleanup_text_list struct text_list exec = {0};
+    pthread_t thread;
+    void *result = NULL;
+
+    CHECK(mkfifo(began, 0600) == 0 && mkfifo(end, 0600) == 0, "no pipes");
+    text_list_add(&exec, "/bin/sh");
+    text_list_add(&exec, "-c");
+    text_list_format(&exec,
+                     "echo >%s; read x <%s; echo '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":"
+                     "{\"token\":\"t\"}}'",
+                     began, end);
+    const struct kube_config config = {.exec = exec, .exec_api_version = (char *)"client.authentication.k8s.io/v1"};
+    TRY(fake_kube_start(steps, &config, &fake, err));
+    CHECK(pthread_create(&thread, NULL, get_version, fake_kube_client(fake)) == 0, "no thread");
+    cleanup_close int heard = open(began, O_RDONLY | O_CLOEXEC); /* returns when the plugin runs */
+    int64_t began_ms = clock_monotonic_ms();
+    int failed = kube_get_raw(fake_kube_client(fake), "/version", deadline_in_ms(50), &body, err);
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
+    bool is_unavailable = error_is(err, &kube_error_domain, KUBE_UNAVAILABLE);
+    error_clear(err);
+    cleanup_close int told = open(end, O_WRONLY | O_CLOEXEC);
+    close_fd(TAKE_FD(told));
+    pthread_join(thread, &result);
+    CHECK(heard >= 0 && failed < 0 && is_unavailable && took_ms < 4000, "%d after %lld ms", failed, (long long)took_ms);
+    CHECK(result, "the plugin's token was not used");
+    return fake_kube_check(fake, err);
+}
