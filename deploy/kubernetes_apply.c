@@ -55,17 +55,43 @@ static bool is_port_taken(const struct error *err)
            strstr(error_root_detail(err), "provided port is already allocated") != NULL;
 }
 
+/** "Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas" as a line of changes. */
+static void add_conflict(const struct error *conflict, struct text_list *changes)
+{
+    cleanup_free char *text = text_copy(error_root_detail(conflict));
+    const char *who = strstr(text, ": ");
+
+    for (char *at = text; (at = strchr(at, '\n')); at++)
+        *at = ' ';
+    text_list_format(changes, "taken back: %s", who ? who + 2 : text);
+}
+
+/** Apply. What is another manager's is taken from it, and a line of changes says whose it was. */
+static int apply_by_force(const struct kubernetes_apply *apply, const struct kube_resource *resource,
+                          const cJSON *object, struct text_list *changes, cJSON **ret, struct error *err)
+{
+    struct kube_apply_options options = {FLEET_DEPLOY_MANAGER, false, apply->target->dry_run};
+
+    if (kube_apply(apply->target->client, resource, object, &options, apply->deadline, ret, err) == 0)
+        return 0;
+    if (!error_is(err, &kube_error_domain, KUBE_CONFLICT))
+        return -1;
+    add_conflict(err, changes);
+    error_clear(err);
+    options.force = true;
+    return kube_apply(apply->target->client, resource, object, &options, apply->deadline, ret, err);
+}
+
 /** Apply; in a dry run within a namespace that is only to be made, the object is taken for what would come of it. */
 static int apply_to_server(const struct kubernetes_apply *apply, const struct kube_resource *resource,
-                           const cJSON *object, cJSON **ret, struct error *err)
+                           const cJSON *object, struct text_list *changes, cJSON **ret, struct error *err)
 {
-    const struct kube_apply_options options = {FLEET_DEPLOY_MANAGER, true, apply->target->dry_run};
 
     if (apply->target->dry_run && !apply->namespace_uid && resource->namespaced) {
         *ret = cJSON_Duplicate(object, true);
         return 0;
     }
-    if (kube_apply(apply->target->client, resource, object, &options, apply->deadline, ret, err) == 0)
+    if (apply_by_force(apply, resource, object, changes, ret, err) == 0)
         return 0;
     if (!is_port_taken(err))
         return -1;
@@ -83,7 +109,7 @@ static int apply_known(struct kubernetes_apply *apply, const struct kube_resourc
     cleanup_text_list struct text_list changes = {0};
 
     if (get_or_none(apply, resource, object, &before, err) < 0 ||
-        apply_to_server(apply, resource, object, &after, err) < 0)
+        apply_to_server(apply, resource, object, &changes, &after, err) < 0)
         return -1;
     if (created)
         *created = before == NULL;

@@ -36,7 +36,8 @@ static inline void kubernetes_apply_clear_at_exit(struct kubernetes_apply *apply
 #define cleanup_kubernetes_apply __attribute__((cleanup(kubernetes_apply_clear_at_exit)))
 
 /**
- * Apply an object, which this takes and frees. Fields that others set stay theirs, unless ours say otherwise.
+ * Apply an object, which this takes and frees. Fields that others set stay theirs, unless ours say otherwise:
+ * then the observer is told whose they were.
  * @param component  becomes the label app.kubernetes.io/name
  * @param created    it was not there before; may be NULL
  * @param ret        as it is now, or would be; freed by cJSON_Delete; may be NULL

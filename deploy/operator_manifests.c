@@ -157,8 +157,6 @@ static cJSON *operator_arguments(const struct fleet_operator_score *score)
     add_argument(arguments, "--nats-url", score->nats_url ? score->nats_url : "");
     add_argument(arguments, "--nats-user", score->nats.user);
     add_argument(arguments, "--nats-password-file", SECRET_DIRECTORY "/" PASSWORD_FILE);
-    if (score->nats_replicas > 1)
-        add_number(arguments, "--nats-replicas", score->nats_replicas);
     add_argument(arguments, "--listen", listen);
     add_number(arguments, "--offline-after-ms", score->offline_after_ms);
     add_number(arguments, "--status-interval-ms", score->status_interval_ms);
@@ -183,6 +181,10 @@ static cJSON *operator_container(const struct fleet_operator_score *score)
         "volumeMounts": [{"name": "secret", "mountPath": "%s", "readOnly": true}]
     }), score->image, HTTP_PORT, HTTP_PORT, HTTP_PORT, SECRET_DIRECTORY);
 
+    /* Not an argument: an operator of before there was this one would end at it. */
+    if (score->nats_replicas > 1) cJSON_AddItemToArray(cJSON_GetObjectItem(container, "env"), kube_json(JSON_TEXT({
+        "name": "HARMONY_FLEET_NATS_REPLICAS", "value": "%d"
+    }), score->nats_replicas));
     cJSON_AddItemToObject(container, "args", operator_arguments(score));
     return container;
 }

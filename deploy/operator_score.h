@@ -59,7 +59,8 @@ struct fleet_server_deployed {
 void fleet_server_deployed_clear(struct fleet_server_deployed *deployed);
 /**
  * Deploy both: everything is applied first, then waited for, so that one starts while the other does. Both scores are
- * validated before anything is touched. Errors: as of the two.
+ * validated before anything is touched. Smoke check: both scores', and of a cluster of NATS that cannot be reached from
+ * here: the operator has the buckets on every server. Errors: as of the two.
  */
 MUST_CHECK int fleet_server_score_interpret(const struct fleet_server_score *score, struct topology *topology,
                                             struct deadline deadline, struct fleet_server_deployed *ret,

@@ -61,7 +61,9 @@ FLEET_TEST(pod_deploy_cli, plans_deploys_and_repeats, .gate = "pod", PLACE_NEEDS
     cleanup_process_result struct process_result planned = {0};
     cleanup_process_result struct process_result deployed = {0};
     cleanup_process_result struct process_result repeated = {0};
+    cleanup_process_result struct process_result taken_back = {0};
     CLEANUP(cJSON_Delete) cJSON *set = NULL;
+    CLEANUP(cJSON_Delete) cJSON *by_hand = kube_json("%s", "{\"spec\":{\"replicas\":0}}");
 
     TRY(pod_place_open(test, &place, err));
     TRY(deploy(test, &place, plan, &planned, err));
@@ -74,6 +76,11 @@ FLEET_TEST(pod_deploy_cli, plans_deploys_and_repeats, .gate = "pod", PLACE_NEEDS
     TRY(deploy(test, &place, apply, &repeated, err));
     CHECK(repeated.exit_code == 0 && strstr(repeated.output, "nothing was to be changed"), "again: exit %d, %s%s",
           repeated.exit_code, repeated.output, repeated.errors);
+    TRY(kube_merge_patch(place.target.client, &kube_deployments, place.target.namespace_name, "harmony-fleet-operator",
+                         NULL, by_hand, deadline_in_ms(PLACE_STEP_MS), NULL, err));
+    TRY(deploy(test, &place, plan, &taken_back, err));
+    CHECK(strstr(taken_back.output, "spec.replicas: 0 -> 1") && strstr(taken_back.output, "conflict with \""),
+          "it does not say whose field it takes: %s", taken_back.output);
     return 0;
 }
 

@@ -83,6 +83,7 @@ FLEET_TEST(operator_manifests, pods_are_restricted_and_spread)
     static const char affinity[] = "affinity.podAntiAffinity";
 
     two.replicas = 2;
+    two.nats_replicas = 3;
     CLEANUP(cJSON_Delete) cJSON *secret = operator_secret(&usable, "space");
     CLEANUP(cJSON_Delete) cJSON *alone = operator_deployment(&usable, "space", secret);
     CLEANUP(cJSON_Delete) cJSON *together = operator_deployment(&two, "space", secret);
@@ -96,6 +97,9 @@ FLEET_TEST(operator_manifests, pods_are_restricted_and_spread)
           "the Pod may more than it needs");
     CHECK(!kube_member(pod, affinity) && kube_member(together, "spec.template.spec.affinity.podAntiAffinity"),
           "two may be lost with one node");
+    const cJSON *told = kube_member(together, "spec.template.spec.containers")->child;
+    CHECK(cJSON_GetArraySize(kube_member(told, "env")) == cJSON_GetArraySize(kube_member(container, "env")) + 1,
+          "it is not told how many servers NATS has");
     return 0;
 }
 
