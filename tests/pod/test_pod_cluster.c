@@ -6,13 +6,16 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mount_namespace.h"
 #include "base/process_identity.h"
 #include "fixtures/cluster_admin.h"
 #include "fixtures/cluster_guard.h"
@@ -212,6 +215,22 @@ FLEET_TEST(pod_cluster, half_up_one_is_brought_up_anew, .gate = "pod", NEEDS(CAP
     TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &cluster, err));
     CHECK(changed, "it was taken for being up");
     return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/** A file system as good as full, for this process and those it starts. */
+FLEET_TEST(pod_cluster, full_file_system_is_named, .gate = "pod", NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(directory_create(own.directory, 0700, err));
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount_namespace_isolate() == 0 &&
+              mount("tmpfs", own.directory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700,size=1m") == 0,
+          "a small file system: %m");
+    CHECK_FAILS(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), NULL, &cluster, err), system_error_domain,
+                ENOSPC);
+    return 0;
 }
 
 /* Programs that change */
