@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "harness/capability_probe.h"
 #include "harness/cluster_environment.h"
 
 #define SETUP_REMEDY "run HARMONY_FLEET_E2E=1 scripts/setup"
+#define TRIAL_MS     10000
 #define K3D_REMEDY   "install k3d (https://k3d.io) and docker, or set " CLUSTER_CHOICE "=native"
 
 void cluster_programs_clear(struct cluster_programs *programs)
@@ -133,6 +135,64 @@ int cluster_kubeconfig_find(const struct cluster_environment *environment, char 
     return 0;
 }
 
+/* What a native cluster needs of the kernel is tried, where it would need it. */
+
+/** Layers of images are laid over each other in its directory, which is in /tmp. */
+static int try_overlay(struct error *err)
+{
+    char directory[] = "/tmp/fleet-e2e-probe-XXXXXX";
+
+    if (!mkdtemp(directory))
+        return error_set_errno(err, errno, "making a directory in", "/tmp");
+    int result = overlay_try(directory, err);
+    (void)rmdir(directory);
+    if (result == 0)
+        return 0;
+    cleanup_free char *why = error_text(err);
+    error_clear(err);
+    return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "trying", "overlay in /tmp",
+                     "%s; load the module overlay, and have /tmp on a file system such as ext4, xfs or tmpfs", why);
+}
+
+/** Services are rules of the firewall, in a network of the cluster's own. */
+static int try_firewall(struct error *err)
+{
+    cleanup_free char *program = capability_find_program("iptables");
+    const char *const argv[] = {program, "--table", "nat", "--list-rules", NULL};
+    static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                              NULL};
+    const struct sandbox_command command = {argv, environment};
+    cleanup_free char *output = NULL;
+    int exit_code = -1;
+
+    if (sandbox_run(&command, deadline_in_ms(TRIAL_MS), &exit_code, &output, err) < 0)
+        return -1;
+    if (exit_code == 0)
+        return 0;
+    output[strcspn(output, "\n")] = '\0';
+    for (char *at = output; (at = strchr(at, ';'));)
+        *at = ','; /* what follows a semicolon is the remedy */
+    return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "trying", "iptables",
+                     "it shows no rules of a new network (%s); load the kernel's modules for its table nat", output);
+}
+
+/** Once a boot, for each iptables there is; what failed is tried again each time. */
+static int try_kernel(struct error *err)
+{
+    cleanup_free char *iptables = capability_find_program("iptables");
+    cleanup_free char *program = capability_identity(iptables);
+    cleanup_free char *boot = capability_boot_identity();
+    cleanup_free char *key = text_format("%s %s", boot, program);
+    CLEANUP(cJSON_Delete) cJSON *known = capability_recall("cluster-trial", key);
+
+    if (known)
+        return 0;
+    if (try_overlay(err) < 0 || try_firewall(err) < 0)
+        return -1;
+    capability_remember("cluster-trial", key, cJSON_CreateObject());
+    return 0;
+}
+
 static int probe_native(char **found, struct error *err)
 {
     cleanup_cluster_programs struct cluster_programs programs = {0};
@@ -143,7 +203,7 @@ static int probe_native(char **found, struct error *err)
     if (!file_exists("/sys/fs/cgroup/cgroup.controllers") && !file_exists("/sys/fs/cgroup/memory"))
         return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "finding", "control groups",
                          "neither version 1 nor 2 is mounted at /sys/fs/cgroup; mount them");
-    if (cluster_programs_find(&programs, err) < 0)
+    if (cluster_programs_find(&programs, err) < 0 || try_kernel(err) < 0)
         return -1;
     cleanup_free char *kubelet = text_format("%s/kubelet", programs.kubernetes);
     cleanup_free char *version = capability_ask_version(kubelet, "Kubernetes ");

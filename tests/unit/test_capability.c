@@ -448,3 +448,58 @@ FLEET_TEST(capability, overlay_trial_cleans_up, NEEDS(CAPABILITY_ROOT, CAPABILIT
     CHECK(rmdir(directory) == 0, "something stayed in %s: %m", directory);
     return 0;
 }
+
+/* All that a native cluster is made of, in a cache of the test's own; none of it can be run. */
+static int add_cluster(const struct test_context *test, struct error *err)
+{
+    static const char *const files[] = {"kubernetes/kube-apiserver",
+                                        "kubernetes/kube-controller-manager",
+                                        "kubernetes/kube-scheduler",
+                                        "kubernetes/kubelet",
+                                        "kubernetes/kube-proxy",
+                                        "cluster-tools/usr/bin/etcd",
+                                        "cluster-tools/usr/bin/containerd",
+                                        "cluster-tools/usr/bin/containerd-shim-runc-v2",
+                                        "cluster-tools/usr/bin/ctr",
+                                        "cluster-tools/usr/bin/kubectl",
+                                        "cluster-tools/usr/lib/cni/ptp",
+                                        "cluster-tools/usr/lib/cni/host-local",
+                                        "cluster-tools/pause.tar"};
+
+    if (use_fresh_cache(test, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        cleanup_free char *path = text_format("%s/cache/%s", test->artefacts, files[i]);
+        cleanup_free char *directory = text_copy_n(path, (size_t)(strrchr(path, '/') - path));
+        if (directory_create(directory, 0700, err) < 0 || file_write_atomic(path, "", 0, 0600, err) < 0)
+            return -1;
+    }
+    setenv("FLEET_E2E_CLUSTER", "native", 1);
+    return 0;
+}
+
+static int probe_with_iptables(const struct test_context *test, const char *script, struct capability_report *ret,
+                               struct error *err)
+{
+    static const char *const others[] = {"ip", "openssl", "runc"};
+
+    if (add_cluster(test, err) < 0 || add_program(test, "iptables", script, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        if (add_program(test, others[i], "#!/bin/sh\n", err) < 0)
+            return -1;
+    }
+    capability_probe(CAPABILITY_CLUSTER, ret);
+    return 0;
+}
+
+FLEET_TEST(capability, cluster_tries_the_firewall, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+{
+    __attribute__((cleanup(capability_report_clear))) struct capability_report report = {0};
+
+    TRY(probe_with_iptables(test, "#!/bin/sh\necho 'Table does not exist; no module' >&2\nexit 3\n", &report, err));
+    CHECK(!report.available, "it is there: %s", report.found);
+    CHECK(strstr(report.gap, "Table does not exist, no module"), "the gap is: %s", report.gap);
+    CHECK(text_starts_with(report.remedy, "load the kernel's modules"), "the remedy is: %s", report.remedy);
+    return 0;
+}
