@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 
 /** One comparison. Sets *difference and returns false when something differs. */
@@ -16,14 +17,6 @@ struct comparison {
 static const cJSON *member(const cJSON *object, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-/** "" when it is not there or no text. */
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const char *text = cJSON_GetStringValue(member(object, key));
-
-    return text ? text : "";
 }
 
 static const cJSON *container_config(const struct comparison *comparison)
@@ -54,9 +47,9 @@ static bool is_normalized_from(const char *normalized, const char *name)
 
 static bool image_matches(const struct comparison *comparison, char **difference)
 {
-    const char *id = text_of(comparison->container, "Image");
-    const char *name = text_of(comparison->container, "ImageName");
-    const char *wanted_id = text_of(comparison->image, "Id");
+    const char *id = json_text_or(comparison->container, "Image", "");
+    const char *name = json_text_or(comparison->container, "ImageName", "");
+    const char *wanted_id = json_text_or(comparison->image, "Id", "");
 
     if ((*wanted_id && strcmp(id, wanted_id) == 0) || is_normalized_from(name, comparison->spec->image))
         return true;
@@ -210,21 +203,22 @@ static bool is_anonymous_name(const char *name)
 /** A volume or tmpfs that is there only because the image declares it. */
 static bool is_image_volume(const struct comparison *comparison, const cJSON *mount)
 {
-    bool anonymous = is_anonymous_name(text_of(mount, "Name"));
-    bool temporary = strcmp(text_of(mount, "Type"), "tmpfs") == 0;
+    bool anonymous = is_anonymous_name(json_text_or(mount, "Name", ""));
+    bool temporary = strcmp(json_text_or(mount, "Type", ""), "tmpfs") == 0;
 
     if (!anonymous && !temporary)
         return false;
-    return !comparison->image || member(member(image_config(comparison), "Volumes"), text_of(mount, "Destination"));
+    return !comparison->image ||
+           member(member(image_config(comparison), "Volumes"), json_text_or(mount, "Destination", ""));
 }
 
 static bool mount_is(const cJSON *mount, const struct volume_mount *wanted)
 {
     bool bind = wanted->source[0] == '/';
-    const char *source = bind ? text_of(mount, "Source") : text_of(mount, "Name");
+    const char *source = bind ? json_text_or(mount, "Source", "") : json_text_or(mount, "Name", "");
 
-    return strcmp(text_of(mount, "Type"), bind ? "bind" : "volume") == 0 && strcmp(source, wanted->source) == 0 &&
-           cJSON_IsTrue(member(mount, "RW")) == !wanted->read_only;
+    return strcmp(json_text_or(mount, "Type", ""), bind ? "bind" : "volume") == 0 &&
+           strcmp(source, wanted->source) == 0 && cJSON_IsTrue(member(mount, "RW")) == !wanted->read_only;
 }
 
 static const struct volume_mount *find_mount(const struct container_spec *spec, const char *destination)
@@ -242,7 +236,7 @@ static bool mounts_match(const struct comparison *comparison, char **difference)
     size_t found = 0;
 
     cJSON_ArrayForEach(mount, member(comparison->container, "Mounts")) {
-        const char *destination = text_of(mount, "Destination");
+        const char *destination = json_text_or(mount, "Destination", "");
         const struct volume_mount *wanted = find_mount(comparison->spec, destination);
         if (wanted ? !mount_is(mount, wanted) : !is_image_volume(comparison, mount)) {
             *difference = text_format("its mount at %s", destination);
@@ -261,8 +255,8 @@ static bool binding_is(const cJSON *binding, const struct port_mapping *wanted)
 {
     cleanup_free char *port = text_format("%u", wanted->host_port);
 
-    return strcmp(text_of(binding, "HostIp"), wanted->host_address ? wanted->host_address : "") == 0 &&
-           strcmp(text_of(binding, "HostPort"), port) == 0;
+    return strcmp(json_text_or(binding, "HostIp", ""), wanted->host_address ? wanted->host_address : "") == 0 &&
+           strcmp(json_text_or(binding, "HostPort", ""), port) == 0;
 }
 
 static bool has_binding(const cJSON *bindings, const struct port_mapping *wanted)
@@ -300,7 +294,7 @@ static bool ports_match(const struct comparison *comparison, char **difference)
 
 static bool restart_policy_matches(const struct comparison *comparison, char **difference)
 {
-    const char *actual = text_of(member(host_config(comparison), "RestartPolicy"), "Name");
+    const char *actual = json_text_or(member(host_config(comparison), "RestartPolicy"), "Name", "");
     const char *wanted = restart_policy_name(comparison->spec->restart_policy);
 
     if (strcmp(*actual ? actual : "no", wanted) == 0)

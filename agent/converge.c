@@ -61,7 +61,7 @@ static bool has_label(const cJSON *container, const char *label, const char *val
     const cJSON *labels =
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(container, "Config"), "Labels");
 
-    return text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, label)), value);
+    return text_equal(json_text_or(labels, label, NULL), value);
 }
 
 /**
@@ -94,7 +94,7 @@ static int explain_conflict(const struct convergence *convergence, const char *n
         has_label(container, LABEL_DEPLOYMENT, convergence->deployment))
         return error_set(err, &podman_error_domain, PODMAN_STALE, "creating container", name,
                          "it was made by somebody else meanwhile");
-    const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(container, "Id"));
+    const char *id = json_text_or(container, "Id", NULL);
     return error_set(err, &general_error_domain, GENERAL_CONFLICT, "creating container", name,
                      "the name is taken by container %.12s, which is not this deployment's; remove or rename it",
                      id ? id : "?");

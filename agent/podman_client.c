@@ -96,7 +96,7 @@ static char *refusal_words(const struct http_reply *reply)
     CLEANUP(cJSON_Delete) cJSON *document = NULL;
 
     if (json_parse(reply->body, reply->size, &document, &ignored) == 0) {
-        const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "message"));
+        const char *message = json_text_or(document, "message", NULL);
         if (message && *message)
             return text_copy(message);
     }
@@ -189,7 +189,7 @@ int podman_version(struct podman_client *client, char **ret, struct error *err)
 
     if (perform_json(client, &call, &document, err) < 0)
         return -1;
-    const char *version = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "Version"));
+    const char *version = json_text_or(document, "Version", NULL);
     if (!version)
         return error_set(err, &podman_error_domain, PODMAN_BAD_REPLY, call.operation, NULL, "it has no Version");
     *ret = text_copy(version);
@@ -217,7 +217,7 @@ int podman_container_create(struct podman_client *client, const char *name, cons
 
     if (perform_json(client, &call, &reply, err) < 0)
         return -1;
-    const char *created = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(reply, "Id"));
+    const char *created = json_text_or(reply, "Id", NULL);
     if (!created)
         return error_set(err, &podman_error_domain, PODMAN_BAD_REPLY, call.operation, name, "it has no Id");
     *id = text_copy(created);

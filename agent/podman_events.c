@@ -37,24 +37,17 @@ struct podman_events {
     bool stopping;
 };
 
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-
-    return text ? text : "";
-}
-
 static void on_line(void *context, const cJSON *line)
 {
     const struct podman_events *events = context;
     const cJSON *actor = cJSON_GetObjectItemCaseSensitive(line, "Actor");
     const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(actor, "Attributes");
     const struct podman_event event = {
-        .action = text_of(line, "Action"),
-        .id = text_of(actor, "ID"),
-        .deployment = text_of(attributes, LABEL_DEPLOYMENT),
-        .service = text_of(attributes, LABEL_SERVICE),
-        .exit_code = (int)strtol(text_of(attributes, "containerExitCode"), NULL, 10),
+        .action = json_text_or(line, "Action", ""),
+        .id = json_text_or(actor, "ID", ""),
+        .deployment = json_text_or(attributes, LABEL_DEPLOYMENT, ""),
+        .service = json_text_or(attributes, LABEL_SERVICE, ""),
+        .exit_code = (int)strtol(json_text_or(attributes, "containerExitCode", ""), NULL, 10),
     };
 
     events->listener.event(events->listener.context, &event);

@@ -40,14 +40,6 @@ static enum observed_state state_of(const char *status)
     return OBSERVED_CHANGING;
 }
 
-/** Copy of a member that is text; `otherwise` (may be NULL) when it is not there. */
-static char *member_text(const cJSON *object, const char *key, const char *otherwise)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-
-    return text_copy(text ? text : otherwise);
-}
-
 static void observe(const cJSON *entry, struct observed_container *ret)
 {
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(entry, "Labels");
@@ -56,15 +48,15 @@ static void observe(const cJSON *entry, struct observed_container *ret)
     const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0));
 
     *ret = (struct observed_container){
-        .id = member_text(entry, "Id", ""),
+        .id = text_copy(json_text_or(entry, "Id", "")),
         .name = text_copy(name ? name : ""),
-        .image = member_text(entry, "Image", ""),
-        .status = member_text(entry, "State", ""),
-        .health = member_text(entry, "Status", ""), /* libpod's list calls the health so */
+        .image = text_copy(json_text_or(entry, "Image", "")),
+        .status = text_copy(json_text_or(entry, "State", "")),
+        .health = text_copy(json_text_or(entry, "Status", "")), /* libpod's list calls the health so */
         .exit_code = cJSON_IsNumber(exit_code) ? exit_code->valueint : 0,
-        .deployment = member_text(labels, LABEL_DEPLOYMENT, NULL),
-        .service = member_text(labels, LABEL_SERVICE, NULL),
-        .init = member_text(labels, LABEL_INIT, NULL),
+        .deployment = text_copy(json_text_or(labels, LABEL_DEPLOYMENT, NULL)),
+        .service = text_copy(json_text_or(labels, LABEL_SERVICE, NULL)),
+        .init = text_copy(json_text_or(labels, LABEL_INIT, NULL)),
     };
     ret->state = state_of(ret->status);
 }

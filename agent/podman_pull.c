@@ -38,8 +38,8 @@ static void note_stream(struct pull *pull, const char *text)
 static void on_line(void *context, const cJSON *line)
 {
     struct pull *pull = context;
-    const char *stream = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "stream"));
-    const char *error = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "error"));
+    const char *stream = json_text_or(line, "stream", NULL);
+    const char *error = json_text_or(line, "error", NULL);
 
     if (stream)
         note_stream(pull, stream);

@@ -262,6 +262,20 @@ static void add_item(cJSON *parent, const char *key, cJSON *item)
     memory_checked(added ? parent : NULL);
 }
 
+const char *json_text_or(const cJSON *object, const char *key, const char *otherwise)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+
+    return text ? text : otherwise;
+}
+
+double json_number(const cJSON *object, const char *key)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    return cJSON_IsNumber(number) ? number->valuedouble : 0;
+}
+
 void json_add_text(cJSON *object, const char *key, const char *text)
 {
     if (!text)

@@ -86,6 +86,13 @@ int json_refuse(const struct json_cursor *cursor, int code, struct error *err, c
 /** "$.data.services[2].image"; caller frees. */
 char *json_path(const struct json_cursor *cursor);
 
+/* Documents of programs that are trusted to write them well: what is missing or of another type reads as nothing. */
+
+/** A member's text, borrowed; `otherwise` (may be NULL) when it is not there or no text. */
+const char *json_text_or(const cJSON *object, const char *key, const char *otherwise);
+/** A member's number; 0 when it is not there or none. */
+double json_number(const cJSON *object, const char *key);
+
 /** Add a member to an object being built (key NULL: append to an array). NULL text adds nothing; bytes of the text that
  *  are not UTF-8, and U+FFFF, become U+FFFD: json_string reads whatever was added. */
 void json_add_text(cJSON *object, const char *key, const char *text);

@@ -30,7 +30,7 @@ cJSON *capability_recall(const char *name, const char *key)
     if (file_read(path, ANSWER_MAX, &data, &size, &unreadable) < 0 ||
         json_parse(data, size, &document, &unreadable) < 0)
         return NULL;
-    if (!text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "key")), key))
+    if (!text_equal(json_text_or(document, "key", NULL), key))
         return NULL;
     return cJSON_DetachItemFromObjectCaseSensitive(document, "answer");
 }

@@ -67,17 +67,6 @@ static char *answer_key(void)
     return text_buffer_take(&key);
 }
 
-static char *copy_member(const cJSON *object, const char *key)
-{
-    return text_copy(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key)));
-}
-
-static long number_member(const cJSON *object, const char *key)
-{
-    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(number) ? (long)number->valuedouble : 0;
-}
-
 static bool recall_answer(const char *key)
 {
     CLEANUP(cJSON_Delete) cJSON *known = capability_recall("podman", key);
@@ -85,19 +74,19 @@ static bool recall_answer(const char *key)
 
     if (!known)
         return false;
-    answer.gap = copy_member(known, "gap");
-    if (answer.gap && time(NULL) - number_member(known, "at") > GAP_VALID_S) {
+    answer.gap = text_copy(json_text_or(known, "gap", NULL));
+    if (answer.gap && time(NULL) - (long)json_number(known, "at") > GAP_VALID_S) {
         answer_clear();
         return false;
     }
-    answer.remedy = copy_member(known, "remedy");
-    answer.version = copy_member(known, "version");
-    answer.program = copy_member(known, "program");
-    answer.runtime = copy_member(known, "runtime");
-    answer.runtime_path = copy_member(known, "runtime_path");
+    answer.remedy = text_copy(json_text_or(known, "remedy", NULL));
+    answer.version = text_copy(json_text_or(known, "version", NULL));
+    answer.program = text_copy(json_text_or(known, "program", NULL));
+    answer.runtime = text_copy(json_text_or(known, "runtime", NULL));
+    answer.runtime_path = text_copy(json_text_or(known, "runtime_path", NULL));
     answer.needs_ulimits = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(known, "needs_ulimits"));
-    answer.nofile = number_member(known, "nofile");
-    answer.nproc = number_member(known, "nproc");
+    answer.nofile = (long)json_number(known, "nofile");
+    answer.nproc = (long)json_number(known, "nproc");
     cJSON_ArrayForEach(refusal, cJSON_GetObjectItemCaseSensitive(known, "refusals")) {
         if (cJSON_IsString(refusal))
             text_list_add(&answer.refusals, refusal->valuestring);

@@ -42,21 +42,9 @@ void process_identity_list_add(struct process_identity_list *list, struct proces
 
 /* Reading: members that are missing or of the wrong type read as nothing; nobody else writes this file. */
 
-static const char *text_of(const cJSON *event, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, key));
-}
-
-static double number_of(const cJSON *event, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(event, key);
-
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 static struct process_identity identity_of(const cJSON *event)
 {
-    return (struct process_identity){(pid_t)number_of(event, "pid"), (uint64_t)number_of(event, "start")};
+    return (struct process_identity){(pid_t)json_number(event, "pid"), (uint64_t)json_number(event, "start")};
 }
 
 static void apply_start(struct journal *journal, const cJSON *event)
@@ -66,11 +54,11 @@ static void apply_start(struct journal *journal, const cJSON *event)
     if (journal->started)
         return;
     journal->started = true;
-    journal->label = text_copy(text_of(event, "label"));
-    journal->bundle = text_copy(text_of(event, "bundle"));
+    journal->label = text_copy(json_text_or(event, "label", NULL));
+    journal->bundle = text_copy(json_text_or(event, "bundle", NULL));
     journal->owner = identity_of(event);
     journal->keep = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "keep"));
-    journal->started_at = (int64_t)number_of(event, "at");
+    journal->started_at = (int64_t)json_number(event, "at");
     cJSON_ArrayForEach(parent, cJSON_GetObjectItemCaseSensitive(event, "parents"))
         process_identity_list_add(&journal->parents, identity_of(parent));
 }
@@ -107,8 +95,8 @@ static void apply_create(struct journal *journal, const char *kind_name, const c
 
 static void apply_resource(struct journal *journal, const cJSON *event, bool create)
 {
-    const char *kind_name = text_of(event, "kind");
-    const char *name = text_of(event, "name");
+    const char *kind_name = json_text_or(event, "kind", NULL);
+    const char *name = json_text_or(event, "name", NULL);
 
     if (!kind_name || !name)
         return;
@@ -123,7 +111,7 @@ static void apply_resource(struct journal *journal, const cJSON *event, bool cre
 
 static void apply(struct journal *journal, const cJSON *event)
 {
-    const char *name = text_of(event, "event");
+    const char *name = json_text_or(event, "event", NULL);
 
     if (text_equal(name, "start"))
         apply_start(journal, event);

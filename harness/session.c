@@ -69,7 +69,7 @@ static int read_document(const char *path, cJSON **ret, struct error *err)
 /* The directory in a session document; "" when it has none. */
 static const char *run_of(const cJSON *document)
 {
-    const char *directory = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, SESSION_RUN_MEMBER));
+    const char *directory = json_text_or(document, SESSION_RUN_MEMBER, NULL);
 
     return directory ? directory : "";
 }

@@ -125,7 +125,7 @@ static char *answer_key(const char *qemu)
 static bool recall(const char *key, struct vm_accelerator *ret)
 {
     CLEANUP(cJSON_Delete) cJSON *known = capability_recall(ANSWER, key);
-    const char *gap = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(known, "gap"));
+    const char *gap = json_text_or(known, "gap", NULL);
 
     if (!known)
         return false;

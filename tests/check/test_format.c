@@ -31,9 +31,7 @@ static int check_format(const struct source_tree *tree, struct text_list *compla
                                         "--fallback-style=none"};
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
         text_list_add(&argv, fixed[i]);
-    for (size_t i = 0; i < tree->files.count; i++)
-        if (source_is_c(tree->files.items[i]))
-            text_list_add(&argv, tree->files.items[i]);
+    source_tree_add_c(tree, &argv);
     struct process_options options = {.argv = (const char *const *)argv.items, .directory = tree->root};
     cleanup_process_result struct process_result result = {0};
     if (process_run(&options, deadline_in_ms(50000), &result, err) < 0)

@@ -60,9 +60,7 @@ static int check_function_length(const struct source_tree *tree, struct text_lis
         "ctags", "--fields=+ne", "--excmd=number", "--kinds-C=f", "--kinds-C++=f", "--sort=no", "-o", "-"};
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
         text_list_add(&argv, fixed[i]);
-    for (size_t i = 0; i < tree->files.count; i++)
-        if (source_is_c(tree->files.items[i]))
-            text_list_add(&argv, tree->files.items[i]);
+    source_tree_add_c(tree, &argv);
     struct process_options options = {.argv = (const char *const *)argv.items, .directory = tree->root};
     cleanup_process_result struct process_result result = {0};
     if (process_run_checked(&options, deadline_in_ms(30000), &result, err) < 0)

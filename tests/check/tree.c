@@ -119,6 +119,14 @@ bool source_is_c(const char *path)
     return false;
 }
 
+void source_tree_add_c(const struct source_tree *tree, struct text_list *argv)
+{
+    for (size_t i = 0; i < tree->files.count; i++) {
+        if (source_is_c(tree->files.items[i]))
+            text_list_add(argv, tree->files.items[i]);
+    }
+}
+
 const char *source_basename(const char *path)
 {
     const char *slash = strrchr(path, '/');

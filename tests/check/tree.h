@@ -32,6 +32,8 @@ char *source_tree_path(const struct source_tree *tree, const char *path);
 bool source_tree_has(const struct source_tree *tree, const char *path);
 /** True for C and C++ sources and headers. */
 bool source_is_c(const char *path);
+/** Append the C and C++ files, relative to root, to the arguments of a program. */
+void source_tree_add_c(const struct source_tree *tree, struct text_list *argv);
 /** Position of the last '/' + 1. Borrowed. */
 const char *source_basename(const char *path);
 /** Copy of the first component of "room/file.c", NULL for a file at the top. Caller frees. */

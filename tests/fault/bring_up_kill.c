@@ -50,7 +50,7 @@ static char *open_phase(const cJSON *phases)
         free(name);
         name = open_phase(cJSON_GetObjectItemCaseSensitive(phase, "phases"));
         if (!name)
-            name = text_copy(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(phase, "name")));
+            name = text_copy(json_text_or(phase, "name", NULL));
     }
     return name;
 }

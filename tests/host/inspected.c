@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/host/inspected.h"
 
+#include "base/json.h"
 #include "harness/test.h"
 
 int expect_reported_container(const struct device_state *state, const struct podman_container_list *list,
@@ -34,7 +35,7 @@ static const cJSON *find_mount(const cJSON *inspected, const char *destination)
     const cJSON *item;
 
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(inspected, "Mounts")) {
-        if (text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "Destination")), destination))
+        if (text_equal(json_text_or(item, "Destination", NULL), destination))
             return item;
     }
     return NULL;
@@ -46,12 +47,10 @@ int expect_inspected_state(const cJSON *inspected, const char *directory, const 
     CHECK(has_variable(inspected, "REGION=eu"), "REGION did not arrive");
     const cJSON *data = find_mount(inspected, "/data");
     CHECK(data != NULL, "nothing is mounted at /data");
-    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "Source")), directory),
-          "/data is not the directory");
+    CHECK(text_equal(json_text_or(data, "Source", NULL), directory), "/data is not the directory");
     CHECK(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(data, "RW")), "/data is writable");
     const cJSON *cache = find_mount(inspected, "/cache");
     CHECK(cache != NULL, "nothing is mounted at /cache");
-    CHECK(text_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cache, "Name")), volume),
-          "/cache is not the volume");
+    CHECK(text_equal(json_text_or(cache, "Name", NULL), volume), "/cache is not the volume");
     return 0;
 }

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "tests/host/scenario.h"
 
 static int podman(struct scenario *scenario, const char *const *arguments, struct error *err)
@@ -50,8 +51,7 @@ static int replace_by_hand(struct scenario *scenario, const char *id, const char
     const cJSON *label;
     text_list_add(&arguments, "create");
     text_list_add(&arguments, "--replace");
-    text_list_format(&arguments, "--name=%s",
-                     cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(inspected, "Name")));
+    text_list_format(&arguments, "--name=%s", json_text_or(inspected, "Name", NULL));
     text_list_format(&arguments, "--publish=%d:80", scenario->port);
     text_list_add(&arguments, "--restart=unless-stopped");
     cJSON_ArrayForEach(label, cJSON_GetObjectItemCaseSensitive(config, "Labels"))

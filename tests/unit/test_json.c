@@ -494,3 +494,19 @@ FLEET_TEST(json, builds_json_of_any_bytes)
     CHECK(text_equal(words, "caf\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd \x01 ok"), "it is %s", words);
     return 0;
 }
+
+FLEET_TEST(json, members_of_trusted_documents)
+{
+    CLEANUP(cJSON_Delete) cJSON *document = NULL;
+
+    TRY(parse("{\"text\":\"a\",\"empty\":\"\",\"number\":-2.5,\"null\":null}", &document, err));
+    CHECK(text_equal(json_text_or(document, "text", NULL), "a"), "the text is another one");
+    CHECK(text_equal(json_text_or(document, "empty", "x"), ""), "an empty text is not there");
+    CHECK(text_equal(json_text_or(document, "number", "x"), "x"), "a number is text");
+    CHECK(text_equal(json_text_or(document, "Text", "x"), "x"), "case does not matter");
+    CHECK(json_text_or(document, "null", NULL) == NULL && json_text_or(NULL, "text", NULL) == NULL, "nothing is text");
+    CHECK(json_number(document, "number") <= -2.5 && json_number(document, "number") >= -2.5,
+          "the number is another one");
+    CHECK(json_number(document, "text") <= 0 && json_number(NULL, "number") <= 0, "nothing is a number");
+    return 0;
+}

@@ -9,21 +9,9 @@
 
 #include "base/file.h"
 #include "harness/test.h"
+#include "tests/unit/support_run.h"
 
 #define NAMESPACE "e2e-1a2b3c4d"
-
-/* Runs that these tests start live in the test's own run, out of the sight of others. */
-static int start_private_run(struct test_context *test, struct run **ret, struct error *err)
-{
-    struct run *outer = NULL;
-
-    if (test_run(test, &outer, err) < 0)
-        return -1;
-    cleanup_free char *runs = text_format("%s/runs", run_directory(outer));
-    unsetenv("FLEET_E2E_KEEP");
-    setenv("FLEET_E2E_RUNS", runs, 1);
-    return run_start(&(struct run_options){.label = "unit"}, ret, err);
-}
 
 /* An API server that lets everybody connect and never answers. *ret is its listener (the caller closes it). */
 static int hanging_server(const char *kubeconfig, int *ret, struct error *err)
@@ -67,7 +55,7 @@ FLEET_TEST(resource_kubernetes, refuses_namespaces_of_others)
     };
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
         CHECK_FAILS(run_journal(run, RESOURCE_KUBE_NAMESPACE, refused[i], err), general_error_domain, GENERAL_INVALID);
     TRY(run_journal(run, RESOURCE_KUBE_NAMESPACE, "/none/a kube config - " NAMESPACE, err));
@@ -79,7 +67,7 @@ FLEET_TEST(resource_kubernetes, namespace_is_gone_with_its_cluster)
     CLEANUP(run_release) struct run *run = NULL;
     cleanup_close int listener = -1;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *kubeconfig = text_format("%s/kubeconfig", run_directory(run));
     cleanup_free char *no_network = text_format("%s /run/netns/fleet-e2e-none " NAMESPACE, kubeconfig);
     cleanup_free char *no_mount = text_format("%s %s " NAMESPACE, kubeconfig, kubeconfig);

@@ -15,19 +15,7 @@
 #include "base/process.h"
 #include "harness/place.h"
 #include "harness/test.h"
-
-/* Runs that these tests start live in the test's own run, out of the sight of others. */
-static int start_private_run(struct test_context *test, struct run **ret, struct error *err)
-{
-    struct run *outer = NULL;
-
-    if (test_run(test, &outer, err) < 0)
-        return -1;
-    cleanup_free char *runs = text_format("%s/runs", run_directory(outer));
-    unsetenv(RUN_KEEP);
-    setenv("FLEET_E2E_RUNS", runs, 1);
-    return run_start(&(struct run_options){.label = "unit"}, ret, err);
-}
+#include "tests/unit/support_run.h"
 
 /* For a daemon that does not belong to the private run. Caller frees. */
 static char *socket_directory(const struct test_context *test)
@@ -73,7 +61,7 @@ FLEET_TEST(resource_vm, refuses_domains_of_others)
     };
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
         CHECK_FAILS(run_journal(run, RESOURCE_DOMAIN, refused[i], err), general_error_domain, GENERAL_INVALID);
     return run_finish(TAKE_PTR(run), err);
@@ -83,7 +71,7 @@ FLEET_TEST(resource_vm, only_a_hypervisor_of_the_run_has_networks_of_any_name)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *own = uri_of(run_directory(run));
     cleanup_free char *own_default = text_format("%s default", own);
     cleanup_free char *outside =
@@ -118,7 +106,7 @@ FLEET_TEST(resource_vm, domain_that_is_not_there_is_undone)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     TRY(run_journal(run, RESOURCE_DOMAIN, "test:///default fleet-e2e-vm-0", err));
     TRY(run_undo(run, RESOURCE_DOMAIN, "test:///default fleet-e2e-vm-0", err));
     TRY(run_undo(run, RESOURCE_LIBVIRT_NETWORK, "test:///default fleet-e2e-net", err));
@@ -155,7 +143,7 @@ FLEET_TEST(resource_vm, hypervisor_that_hangs_holds_nobody_up)
     CLEANUP(process_free) struct process *daemon = NULL;
     cleanup_close int listener = -1;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *directory = socket_directory(test);
     cleanup_free char *uri = uri_of(directory);
     cleanup_free char *name = text_format("%s fleet-e2e-vm-0", uri);
@@ -182,7 +170,7 @@ FLEET_TEST(resource_vm, volumes_and_saved_states_are_removed)
     static const enum resource_kind kinds[] = {RESOURCE_VOLUME, RESOURCE_SAVED_STATE};
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *path = text_format("%s/a volume", run_directory(run));
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         TRY(run_journal(run, kinds[i], path, err));
@@ -221,7 +209,7 @@ FLEET_TEST(resource_vm, network_namespaces_are_removed, NEEDS(CAPABILITY_ROOT, C
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     const char *name = run_id(run);
     cleanup_free char *path = text_format("/run/netns/%s", name);
     TRY(run_journal(run, RESOURCE_NETWORK_NAMESPACE, name, err));
@@ -242,7 +230,7 @@ FLEET_TEST(resource_vm, refuses_network_namespaces_of_others)
     static const char *const refused[] = {"", "blue", "fleet-e2e-", "fleet-e2e-x/../../../etc/passwd", "fleet-e2e-a b"};
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
         CHECK_FAILS(run_journal(run, RESOURCE_NETWORK_NAMESPACE, refused[i], err), general_error_domain,
                     GENERAL_INVALID);
@@ -257,7 +245,7 @@ FLEET_TEST(resource_vm, registries_are_processes)
     CLEANUP(run_release) struct run *run = NULL;
     CLEANUP(process_free) struct process *registry = NULL;
 
-    TRY(start_private_run(test, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *mark = run_mark(run, "registry");
     TRY(run_journal(run, RESOURCE_REGISTRY, "registry", err));
     TRY(process_start(&(struct process_options){.argv = sleeper, .environment = (const char *[]){mark, NULL}},

@@ -15,26 +15,13 @@
 #include "harness/journal.h"
 #include "harness/place.h"
 #include "harness/test.h"
-
-/* Runs that these tests start live in the test's own run, out of the sight of others. */
-static int private_runs(struct test_context *test, struct error *err)
-{
-    struct run *outer = NULL;
-
-    if (test_run(test, &outer, err) < 0)
-        return -1;
-    cleanup_free char *runs = text_format("%s/runs", run_directory(outer));
-    unsetenv(RUN_KEEP);
-    setenv("FLEET_E2E_RUNS", runs, 1);
-    return 0;
-}
+#include "tests/unit/support_run.h"
 
 FLEET_TEST(run, leaves_nothing_when_finished)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *directory = text_copy(run_directory(run));
     cleanup_free char *below = text_format("%s/made", directory);
     CHECK(run_id_is_valid(run_id(run)), "id is %s", run_id(run));
@@ -49,8 +36,7 @@ FLEET_TEST(run, undoes_one_resource_at_once)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *below = text_format("%s/made", run_directory(run));
     TRY(run_journal(run, RESOURCE_DIRECTORY, below, err));
     TRY(directory_create(below, 0700, err));
@@ -67,8 +53,7 @@ FLEET_TEST(run, ends_the_processes_it_journalled)
     CLEANUP(process_free) struct process *marked = NULL;
     CLEANUP(process_free) struct process *other = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *mark = run_mark(run, "sleeper");
     cleanup_free char *longer = run_mark(run, "sleeper-of-another-name");
     TRY(run_journal(run, RESOURCE_PROCESS, "sleeper", err));
@@ -90,8 +75,7 @@ FLEET_TEST(run, refuses_directories_that_are_not_its_own)
                                           "",  "/tmp/../etc", "/tmp//fleet", "/usr/lib/", "/tmp/a/./b"};
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         CHECK_FAILS(run_journal(run, RESOURCE_DIRECTORY, refused[i], err), general_error_domain, GENERAL_INVALID);
         CHECK_FAILS(run_undo(run, RESOURCE_PODMAN_STORAGE, refused[i], err), general_error_domain, GENERAL_INVALID);
@@ -110,8 +94,7 @@ FLEET_TEST(run, refuses_names_of_others)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     CHECK_FAILS(run_journal(run, RESOURCE_CGROUP, "system.slice", err), general_error_domain, GENERAL_INVALID);
     CHECK_FAILS(run_journal(run, RESOURCE_CGROUP, "fleet-e2e-", err), general_error_domain, GENERAL_INVALID);
     CHECK_FAILS(run_journal(run, RESOURCE_CGROUP, "fleet-e2e-x/../..", err), general_error_domain, GENERAL_INVALID);
@@ -123,8 +106,7 @@ FLEET_TEST(run, never_follows_links_out_of_a_directory)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *outside = text_format("%s/precious", test->artefacts);
     cleanup_free char *below = text_format("%s/made", run_directory(run));
     cleanup_free char *link = text_format("%s/link", below);
@@ -141,7 +123,7 @@ FLEET_TEST(run, refuses_a_runs_directory_that_others_control)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     cleanup_free char *link = text_format("%s/link", test->artefacts);
     CHECK(symlink(test->artefacts, link) == 0, "symlink: %m");
     setenv("FLEET_E2E_RUNS", link, 1);
@@ -157,7 +139,7 @@ FLEET_TEST(run, closes_its_directory_to_others)
 {
     struct stat status;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     TRY(directory_create(runs_directory(), 0777, err));
     CLEANUP(run_release) struct run *run = NULL;
     TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
@@ -171,8 +153,7 @@ FLEET_TEST(run, is_shared_by_opening_it)
     CLEANUP(run_release) struct run *run = NULL;
     CLEANUP(run_release) struct run *opened = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *directory = text_copy(run_directory(run));
     cleanup_free char *below = text_format("%s/made", directory);
     TRY(run_open(directory, &opened, err));
@@ -191,7 +172,7 @@ FLEET_TEST(run, says_when_its_owner_is_already_gone)
     CLEANUP(run_release) struct run *run = NULL;
     CLEANUP(process_free) struct process *ended = NULL;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     TRY(process_start(&(struct process_options){.argv = nothing}, &ended, err));
     pid_t gone = process_pid(ended);
     TRY(process_stop(ended, SIGKILL, deadline_in_ms(5000), NULL, err));
@@ -205,8 +186,7 @@ FLEET_TEST(run, prunes_no_live_run)
     CLEANUP(run_release) struct run *run = NULL;
     int undone = -1;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     TRY(runs_prune(&undone, err));
     CHECK(undone == 0, "%d runs were pruned", undone);
     CHECK(file_exists(run_directory(run)), "the live run was pruned");
@@ -222,7 +202,7 @@ FLEET_TEST(run, prunes_a_directory_that_never_began)
 {
     int undone = 0;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     cleanup_free char *begun = text_format("%s/fleet-e2e-0badcafe", runs_directory());
     cleanup_free char *other = text_format("%s/somebody-elses", runs_directory());
     TRY(directory_create(begun, 0700, err));
@@ -241,7 +221,7 @@ FLEET_TEST(run, is_over_with_its_owner_unless_it_is_kept)
     CLEANUP(run_release) struct run *run = NULL;
     CLEANUP(run_release) struct run *kept = NULL;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     TRY(process_start(&(struct process_options){.argv = argv}, &owner, err));
     TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
     TRY(run_start(&(struct run_options){.label = "kept", .keep = true, .owner = process_pid(owner)}, &kept, err));
@@ -292,8 +272,7 @@ FLEET_TEST(run, collects_logs_and_journal)
 {
     CLEANUP(run_release) struct run *run = NULL;
 
-    TRY(private_runs(test, err));
-    TRY(run_start(&(struct run_options){.label = "unit"}, &run, err));
+    TRY(support_private_run(test, &run, err));
     cleanup_free char *deep = text_format("%s/device-1", run_directory(run));
     cleanup_free char *log = text_format("%s/agent.log", deep);
     cleanup_free char *other = text_format("%s/secret.toml", deep);
@@ -328,7 +307,7 @@ FLEET_TEST(run, that_cannot_be_undone_does_not_slow_every_start)
     CLEANUP(run_release) struct run *run = NULL;
     int undone = 0;
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     TRY(leave_undoable("fleet-e2e-0badcafe", &directory, err));
     CHECK_FAILS(runs_prune(&undone, err), general_error_domain, GENERAL_UNSUPPORTED);
     TRY(runs_prune(&undone, err)); /* not so soon again */

@@ -10,17 +10,13 @@
 #include "base/text.h"
 #include "harness/place.h"
 #include "harness/test.h"
+#include "tests/unit/support_run.h"
 
 static int private_session(struct test_context *test, struct error *err)
 {
-    struct run *outer = NULL;
-
-    if (test_run(test, &outer, err) < 0)
+    if (support_private_runs(test, err) < 0)
         return -1;
-    cleanup_free char *runs = text_format("%s/runs", run_directory(outer));
-    cleanup_free char *path = text_format("%s/session.json", run_directory(outer));
-    unsetenv(RUN_KEEP);
-    setenv("FLEET_E2E_RUNS", runs, 1);
+    cleanup_free char *path = text_format("%s/session.json", run_directory(test->run));
     setenv("FLEET_E2E_SESSION", path, 1);
     return 0;
 }

@@ -41,11 +41,6 @@ struct vm_event_recorder {
     struct error why_ended;
 };
 
-static const char *text_member(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 /** Lock held. */
 static bool is_known(const struct vm_event_recorder *recorder, const char *line)
 {
@@ -60,9 +55,9 @@ static bool is_known(const struct vm_event_recorder *recorder, const char *line)
 static void take_event(struct vm_event_recorder *recorder, const char *line)
 {
     CLEANUP(cJSON_Delete) cJSON *event = cJSON_Parse(line);
-    const char *type = text_member(event, "Type");
-    const char *action = text_member(event, "Status");
-    const char *name = text_member(event, "Name");
+    const char *type = json_text_or(event, "Type", NULL);
+    const char *action = json_text_or(event, "Status", NULL);
+    const char *name = json_text_or(event, "Name", NULL);
     const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(event, "Attributes");
 
     /* "sync" is podman reading a container's state again: nothing happened. */
@@ -72,7 +67,7 @@ static void take_event(struct vm_event_recorder *recorder, const char *line)
     recorder->events[recorder->count++] = (struct vm_event){
         .line = text_copy(line),
         .text = text_format("%s %s %s", type, action, name ? name : "?"),
-        .deployment = text_copy(text_member(attributes, LABEL_DEPLOYMENT)),
+        .deployment = text_copy(json_text_or(attributes, LABEL_DEPLOYMENT, NULL)),
     };
 }
 
