@@ -32,8 +32,10 @@ static void hide_controls(char *text)
 
     for (const char *at = text; *at; at++) {
         bool two_bytes = *at == '\xc2' && (unsigned char)at[1] < 0xa0;
-        bool hidden = two_bytes || (is_control(*at) && *at != '\n' && *at != '\t');
-        *to++ = hidden ? '?' : *at;
+        *to = *at;
+        if (two_bytes || (is_control(*at) && *at != '\n' && *at != '\t'))
+            *to = '?';
+        to++;
         at += two_bytes;
     }
     *to = '\0';

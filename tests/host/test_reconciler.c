@@ -429,7 +429,7 @@ static int is_restarted_often(void *context, struct text_buffer *state, struct e
 
     TRY(scene_ask(context, &count, err, "inspect --format {{.RestartCount}} fleet.loop.main"));
     text_buffer_format(state, "%s restarts", count);
-    return atoi(count) >= 3 * DEATHS_KEPT;
+    return strtol(count, NULL, 10) >= (long)3 * DEATHS_KEPT;
 }
 
 /* Each report is a write to NATS; a crash loop must not be one for each crash. */
