@@ -195,10 +195,11 @@ static int flood(struct host_stack *stack, const char *device, struct error *err
 FLEET_TEST(host_simulator, ends_while_messages_come, .gate = "host", NEEDS(CAPABILITY_NATS_SERVER))
 {
     static const char *const arguments[] = {"--connections", "1", NULL};
+    static const struct host_stack_options bare = {.with_podman = false}; /* the shared one has others on it */
     CLEANUP(host_stack_free) struct host_stack *stack = NULL;
     CLEANUP(simulation_free) struct simulation *simulation = NULL;
 
-    TRY(host_stack_shared(test, &stack, err));
+    TRY(host_stack_own(test, &bare, &stack, err));
     TRY(start(stack, test, arguments, &simulation, err));
     cleanup_free char *device = simulation_device(simulation, 3);
     TRY(flood(stack, device, err));
