@@ -191,7 +191,10 @@ static int flood(struct host_stack *stack, const char *device, struct error *err
     return nats_connection_flush(host_stack_admin(stack), deadline_in_ms(STEP_MS), err);
 }
 
-/* What is on its way when it ends belongs to somebody too: nothing of it may leak, or be used once it is freed. */
+/*
+ * What is on its way when it ends belongs to somebody too: nothing of it may leak, or be used once it is freed. Whether
+ * something is left to leak is a matter of luck, the more of it the busier the machine.
+ */
 FLEET_TEST(host_simulator, ends_while_messages_come, .gate = "host", NEEDS(CAPABILITY_NATS_SERVER))
 {
     static const char *const arguments[] = {"--connections", "1", NULL};
