@@ -166,7 +166,7 @@ void deployment_want(struct deployment *deployment, uint64_t revision, uint64_t 
 void deployment_announce(struct deployment *deployment)
 {
     state_report_enter(&deployment->report, PHASE_PENDING, deployment->revision, NULL);
-    deployment->report.message_ms = clock_monotonic_ms();
+    deployment->report.quiet_ms = clock_monotonic_ms() + MESSAGE_INTERVAL_MS;
 }
 
 void deployment_want_again(struct deployment *deployment, uint64_t revision, const char *data, size_t size)
@@ -239,6 +239,8 @@ int deployment_begin(struct deployment *deployment, struct work_order order, str
         return -1;
     }
     deployment->change = (struct desired_change){0}; /* it is the work's */
+    if (deployment->report.known && deployment->report.state.phase == PHASE_FAILED)
+        deployment->report.quiet_ms = clock_monotonic_ms() + RETRY_QUIET_MS;
     happen(deployment, EVENT_BEGUN);
     return 0;
 }
@@ -316,14 +318,17 @@ static void take_unstored(struct deployment *deployment, int64_t now_ms)
     deployment->store_at_ms = now_ms + STORE_AGAIN_MS;
 }
 
-/** The first thing that is done about a settled deployment takes it out of its phase. */
+/**
+ * The first thing that is done about one that runs takes it out of its phase. One that has failed stays so, with its
+ * error, until it runs: each attempt would otherwise be two changes to report, and most of the time nobody could read why.
+ */
 static void report_progress(struct deployment *deployment, const char *progress, int64_t now_ms)
 {
     struct state_report *report = &deployment->report;
 
-    if (deployment->goal == GOAL_RUN && (!report->known || report->state.phase != PHASE_PENDING)) {
+    if (deployment->goal == GOAL_RUN && (!report->known || report->state.phase == PHASE_RUNNING)) {
         state_report_enter(report, PHASE_PENDING, deployment->revision, NULL);
-        report->message_ms = 0; /* why is worth saying at once */
+        report->quiet_ms = 0; /* why is worth saying at once */
     }
     state_report_say(report, progress, now_ms);
 }

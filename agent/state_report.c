@@ -48,17 +48,17 @@ void state_report_say(struct state_report *report, const char *message, int64_t 
     free(TAKE_PTR(report->later));
     if (text_equal(report->state.message, message))
         return;
-    if (message && now_ms < report->message_ms + MESSAGE_INTERVAL_MS) {
+    if (message && now_ms < report->quiet_ms) {
         report->later = text_copy(message);
         return;
     }
     set_text(report, &report->state.message, message);
-    report->message_ms = now_ms;
+    report->quiet_ms = now_ms + MESSAGE_INTERVAL_MS;
 }
 
 void state_report_flush(struct state_report *report, int64_t now_ms)
 {
-    if (!report->later || now_ms < report->message_ms + MESSAGE_INTERVAL_MS)
+    if (!report->later || now_ms < report->quiet_ms)
         return;
     cleanup_free char *later = TAKE_PTR(report->later);
     state_report_say(report, later, now_ms);
@@ -66,7 +66,7 @@ void state_report_flush(struct state_report *report, int64_t now_ms)
 
 int64_t state_report_flush_ms(const struct state_report *report)
 {
-    return report->later ? report->message_ms + MESSAGE_INTERVAL_MS : INT64_MAX;
+    return report->later ? report->quiet_ms : INT64_MAX;
 }
 
 void state_report_outage(struct state_report *report, const char *error)

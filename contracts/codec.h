@@ -57,8 +57,9 @@ MUST_CHECK int codec_optional_integer(const struct json_cursor *object, const ch
 size_t utf8_prefix(const char *text, size_t size, size_t max);
 
 /**
- * Text that came from elsewhere (a program's words, a file) made fit for the wire: bytes that are not UTF-8 become
- * U+FFFD, and what is over `max` bytes (at least 3) is cut at a character, ending in "…". NULL stays NULL. Caller frees.
+ * Text that came from elsewhere (a program's words, a file) made fit for the wire and for who reads it in a terminal:
+ * bytes that are not UTF-8 become U+FFFD, control characters but line feed and tab "?", and what is over `max` bytes (at
+ * least 3) is cut at a character, ending in "…". NULL stays NULL. Caller frees.
  */
 char *utf8_clean(const char *text, size_t max);
 

@@ -52,10 +52,10 @@ DEFINE_CLEANUP(struct device_info *, device_info_free)
 
 /*
  *            desired state put              containers run
- *   (none) ───────────────────▶ Pending ───────────────────▶ Running
- *                                 ▲  │ refused, pull/init/      │ drift,
- *                                 │  ▼ start failed             ▼ new revision
- *                               Failed ──── retried ─────────▶ Pending
+ *   (none) ───────────────────▶ Pending ───────────────────▶ Running ── drift, new revision ──▶ Pending
+ *                                 ▲  │ refused, pull, init     ▲
+ *                    new revision │  ▼ or start failed         │
+ *                               Failed ── a later attempt ─────┘
  *   any ── desired state deleted ──▶ Removing ──▶ (key deleted)
  */
 enum deployment_phase { PHASE_PENDING, PHASE_RUNNING, PHASE_FAILED, PHASE_REMOVING };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -19,6 +20,27 @@ size_t utf8_prefix(const char *text, size_t size, size_t max)
     return size;
 }
 
+static bool is_control(char byte)
+{
+    return (unsigned char)byte < 0x20 || byte == 0x7f;
+}
+
+/** Also U+0080 to U+009F, which a terminal obeys as it does an escape sequence. */
+static void hide_controls(char *text)
+{
+    char *to = text;
+
+    for (const char *at = text; *at; at++) {
+        bool two_bytes = *at == '\xc2' && (unsigned char)at[1] < 0xa0;
+        *to = *at;
+        if (two_bytes || (is_control(*at) && *at != '\n' && *at != '\t'))
+            *to = '?';
+        to++;
+        at += two_bytes;
+    }
+    *to = '\0';
+}
+
 char *utf8_clean(const char *text, size_t max)
 {
     if (!text)
@@ -28,6 +50,7 @@ char *utf8_clean(const char *text, size_t max)
     size_t size = strlen(clean);
     if (size > max)
         memcpy(clean + utf8_prefix(clean, size, max - strlen(ELLIPSIS)), ELLIPSIS, sizeof(ELLIPSIS));
+    hide_controls(clean);
     return clean;
 }
 
@@ -36,7 +59,7 @@ char *text_excerpt(const char *text)
     char *shown = utf8_clean(text, EXCERPT_MAX);
 
     for (char *at = shown; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+        if (is_control(*at))
             *at = '?';
     }
     return shown;

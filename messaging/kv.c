@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "contracts/names.h"
 
-#define KV_WAIT_MS 3000 /* for JetStream to answer */
+#define KV_WAIT_MS     3000 /* for JetStream to answer */
+#define CREATE_WAIT_MS 250  /* the first time */
 
 static const char *kv_code_name(int code)
 {
@@ -66,16 +67,43 @@ static int set_kv_error(struct error *err, natsStatus status, const char *operat
     }
 }
 
-static natsStatus create_store(const struct kv_bucket *bucket, jsCtx *jetstream, kvStore **ret)
+static natsStatus try_to_create(const struct kv_bucket *bucket, natsConnection *connection, int wait_ms)
 {
+    jsCtx *jetstream = NULL;
+    kvStore *store = NULL;
+    jsOptions options;
     kvConfig config;
 
+    jsOptions_Init(&options);
+    options.Wait = wait_ms;
     kvConfig_Init(&config);
     config.Bucket = bucket->name;
     config.History = 1;
     config.StorageType = js_FileStorage;
     config.MaxValueSize = bucket->value_max;
-    return js_CreateKeyValue(ret, jetstream, &config);
+    natsStatus status = natsConnection_JetStream(&jetstream, connection, &options);
+    if (status == NATS_OK)
+        status = js_CreateKeyValue(&store, jetstream, &config);
+    kvStore_Destroy(store);
+    jsCtx_Destroy(jetstream);
+    return status;
+}
+
+/**
+ * Create the bucket. A server does not answer a request it forbids, it tells the connection; so that this costs no long
+ * time-out, we wait a little, see whether we were told, and ask again (which does no harm) with more patience.
+ */
+static natsStatus create_bucket(const struct kv_bucket *bucket, natsConnection *connection)
+{
+    natsStatus status = NATS_TIMEOUT;
+    const char *ignored = NULL;
+
+    for (int wait_ms = CREATE_WAIT_MS; status == NATS_TIMEOUT && wait_ms < KV_WAIT_MS; wait_ms *= 2) {
+        status = try_to_create(bucket, connection, wait_ms);
+        if (status == NATS_TIMEOUT && natsConnection_GetLastError(connection, &ignored) == NATS_NOT_PERMITTED)
+            status = NATS_NOT_PERMITTED;
+    }
+    return status;
 }
 
 /** nats.c's part of handles_make(). */
@@ -89,9 +117,10 @@ static natsStatus handles_bind(const struct kv_bucket *bucket, natsConnection *c
     status = natsConnection_JetStream(&handles->jetstream, connection, &options);
     if (status == NATS_OK)
         status = js_KeyValue(&handles->store, handles->jetstream, bucket->name);
-    if (status == NATS_NOT_FOUND)
-        status = create_store(bucket, handles->jetstream, &handles->store);
-    return status;
+    if (status != NATS_NOT_FOUND)
+        return status;
+    status = create_bucket(bucket, connection);
+    return status == NATS_OK ? js_KeyValue(&handles->store, handles->jetstream, bucket->name) : status;
 }
 
 /** Bind to the bucket over the connection's present handle, creating it where missing. NULL with *err set on failure. */
@@ -109,6 +138,9 @@ static struct kv_handles *handles_make(const struct kv_bucket *bucket, struct er
         return TAKE_PTR(handles);
     if (status == NATS_NOT_FOUND)
         error_set(err, &kv_error_domain, KV_UNAVAILABLE, "opening bucket", bucket->name, "it does not exist");
+    else if (status == NATS_NOT_PERMITTED)
+        error_set(err, &kv_error_domain, KV_UNAVAILABLE, "opening bucket", bucket->name,
+                  "it does not exist, and this user may not make it");
     else
         set_kv_error(err, status, "opening bucket", bucket->name);
     return NULL;

@@ -174,6 +174,41 @@ FLEET_TEST(host_simulator, heartbeats_go_on_after_an_outage, .gate = "host", NEE
     return simulation_stop(simulation, deadline_in_ms(STEP_MS), err);
 }
 
+#define FLOOD 150000
+
+/** Pings whose answers go nowhere, more than can be answered while they come. */
+static int flood(struct host_stack *stack, const char *device, struct error *err)
+{
+    natsConnection *admin = nats_connection_handle(host_stack_admin(stack));
+    struct wire_subject subject;
+    natsStatus status = NATS_OK;
+
+    TRY(command_subject(device, VERB_PING, &subject, err));
+    for (int i = 0; status == NATS_OK && i < FLOOD; i++)
+        status = natsConnection_PublishRequest(admin, subject.text, "nowhere", NULL, 0);
+    if (status != NATS_OK)
+        return error_set_nats(err, status, "flooding", device);
+    return nats_connection_flush(host_stack_admin(stack), deadline_in_ms(STEP_MS), err);
+}
+
+/*
+ * What is on its way when it ends belongs to somebody too: nothing of it may leak, or be used once it is freed. Whether
+ * something is left to leak is a matter of luck, the more of it the busier the machine.
+ */
+FLEET_TEST(host_simulator, ends_while_messages_come, .gate = "host", NEEDS(CAPABILITY_NATS_SERVER))
+{
+    static const char *const arguments[] = {"--connections", "1", NULL};
+    static const struct host_stack_options bare = {.with_podman = false}; /* the shared one has others on it */
+    CLEANUP(host_stack_free) struct host_stack *stack = NULL;
+    CLEANUP(simulation_free) struct simulation *simulation = NULL;
+
+    TRY(host_stack_own(test, &bare, &stack, err));
+    TRY(start(stack, test, arguments, &simulation, err));
+    cleanup_free char *device = simulation_device(simulation, 3);
+    TRY(flood(stack, device, err));
+    return simulation_stop(simulation, deadline_in_ms(3 * STEP_MS), err);
+}
+
 FLEET_TEST(host_simulator, refuses_wrong_usage, .gate = "host")
 {
     static const char *const wrong[][4] = {

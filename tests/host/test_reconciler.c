@@ -2,8 +2,10 @@
 #include "agent/reconciler.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/service_watch.h"
 #include "base/memory.h"
 #include "contracts/score.h"
 #include "fixtures/images.h"
@@ -418,6 +420,31 @@ FLEET_TEST(reconciler, an_end_may_be_final, .gate = "host", NEEDS_PODMAN)
     TRY(reconcile_times(scene.reconciler, 3, err));
     TRY(reported_wait(scene.reported, "done", PHASE_RUNNING, 1, err));
     TRY(reported_wait(scene.reported, "broken", PHASE_FAILED, 2, err));
+    return 0;
+}
+
+static int is_restarted_often(void *context, struct text_buffer *state, struct error *err)
+{
+    cleanup_free char *count = NULL;
+
+    TRY(scene_ask(context, &count, err, "inspect --format {{.RestartCount}} fleet.loop.main"));
+    text_buffer_format(state, "%s restarts", count);
+    return strtol(count, NULL, 10) >= (long)3 * DEATHS_KEPT;
+}
+
+/* Each report is a write to NATS; a crash loop must not be one for each crash. */
+FLEET_TEST(reconciler, a_crash_loop_is_reported_once, .gate = "host", NEEDS_PODMAN)
+{
+    cleanup_scene struct scene scene = {0};
+
+    TRY(scene_open(test, &scene, err));
+    scene_put(&scene, "loop", 3,
+              "{\"services\":[{\"name\":\"main\",\"image\":\"" IMAGE_TOOLBOX "\",\"args\":[\"false\"]}]}");
+    TRY(reported_wait_error(scene.reported, "loop", "main keeps exiting, lately with code 1", err));
+    size_t reports = reported_count(scene.reported, "loop");
+    TRY(wait_until("more restarts", is_restarted_often, &scene, NULL, deadline_in_ms(20000), err));
+    CHECK(reported_count(scene.reported, "loop") == reports, "%zu reports, then %zu", reports,
+          reported_count(scene.reported, "loop"));
     return 0;
 }
 

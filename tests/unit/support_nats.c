@@ -46,15 +46,18 @@ int test_free_port(int *ret, struct error *err)
 static int write_config(const struct test_nats *nats, struct error *err)
 {
     cleanup_free char *path = text_format("%s/nats.conf", nats->directory);
-    cleanup_free char *text = text_format("listen: \"127.0.0.1:%d\"\n"
-                                          "max_payload: 4194304\n"
-                                          "jetstream { store_dir: \"%s/store\" }\n"
-                                          "authorization { users: [\n"
-                                          "  { user: %s, password: \"%s\" }\n"
-                                          "  { user: %s, password: \"%s\" }\n"
-                                          "] }\n",
-                                          nats->port, nats->directory, TEST_ADMIN_USER, TEST_ADMIN_PASSWORD,
-                                          TEST_DEVICE_USER, nats->device_password);
+    cleanup_free char *text =
+        text_format("listen: \"127.0.0.1:%d\"\n"
+                    "max_payload: 4194304\n"
+                    "jetstream { store_dir: \"%s/store\" }\n"
+                    "authorization { users: [\n"
+                    "  { user: %s, password: \"%s\" }\n"
+                    "  { user: %s, password: \"%s\" }\n"
+                    "  { user: %s, password: \"%s\", permissions: {\n"
+                    "      publish: { deny: \"$JS.API.STREAM.CREATE.>\" } } }\n"
+                    "] }\n",
+                    nats->port, nats->directory, TEST_ADMIN_USER, TEST_ADMIN_PASSWORD, TEST_DEVICE_USER,
+                    nats->device_password, TEST_BOUND_USER, TEST_BOUND_PASSWORD);
 
     return file_write_atomic(path, text, strlen(text), 0600, err);
 }

@@ -14,9 +14,11 @@
 #define TEST_ADMIN_PASSWORD  "admin-pass"
 #define TEST_DEVICE_USER     "device"
 #define TEST_DEVICE_PASSWORD "device-pass"
+#define TEST_BOUND_USER      "bound" /* may not make a bucket, as a device of FleetNatsScore's may not */
+#define TEST_BOUND_PASSWORD  "bound-pass"
 
 struct test_nats;
-/** Start one with JetStream and the two users, on a free port. */
+/** Start one with JetStream and these users, on a free port. */
 MUST_CHECK int test_nats_start(struct test_context *test, struct test_nats **ret, struct error *err);
 /** Signal it; SIGKILL and SIGTERM also wait for its end. */
 MUST_CHECK int test_nats_signal(struct test_nats *nats, int signal, struct error *err);

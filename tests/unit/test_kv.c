@@ -101,6 +101,31 @@ FLEET_TEST(kv, without_jetstream_is_unavailable, NEEDS(CAPABILITY_NATS_SERVER))
     return 0;
 }
 
+/* The server does not answer what it forbids, it only says so; a device must not sit out a time-out for that. */
+FLEET_TEST(kv, what_may_not_be_made_is_known_at_once, NEEDS(CAPABILITY_NATS_SERVER))
+{
+    CLEANUP(test_nats_free) struct test_nats *nats = NULL;
+    CLEANUP(credentials_free) struct credentials *credentials = NULL;
+    CLEANUP(nats_connection_free) struct nats_connection *admin = NULL;
+    CLEANUP(nats_connection_free) struct nats_connection *connection = NULL;
+    CLEANUP(kv_bucket_free) struct kv_bucket *made = NULL;
+    CLEANUP(kv_bucket_free) struct kv_bucket *bucket = NULL;
+
+    TRY(test_nats_start(test, &nats, err));
+    TRY(test_nats_admin(nats, &admin, err));
+    TRY(credentials_user_password(TEST_BOUND_USER, TEST_BOUND_PASSWORD, &credentials, err));
+    const char *const urls[] = {test_nats_url(nats), NULL};
+    const struct nats_settings settings = {.urls = urls, .credentials = credentials};
+    TRY(nats_connection_open(&settings, &connection, err));
+    int64_t began_ms = clock_monotonic_ms();
+    CHECK_FAILS(kv_bucket_open(connection, "things", 0, &bucket, err), kv_error_domain, KV_UNAVAILABLE);
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
+    CHECK(took_ms < 1500, "it took %d ms", (int)took_ms);
+    TRY(kv_bucket_open(admin, "things", 0, &made, err));
+    TRY(kv_bucket_open(connection, "things", 0, &bucket, err));
+    return kv_put(bucket, "a", "1", 1, NULL, err);
+}
+
 /** Kill the server, start it again and wait until the connection is back. */
 FLEET_TEST(kv, bucket_outlives_the_server, NEEDS(CAPABILITY_NATS_SERVER))
 {

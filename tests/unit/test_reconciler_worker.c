@@ -353,3 +353,64 @@ FLEET_TEST(reconciler_worker, what_an_interrupted_creation_left_is_removed)
           atomic_load(&half_made.removals), atomic_load(&half_made.creations));
     return expect_history(&stage, "a", "Pending Running", err);
 }
+
+/** A podman that has no image and is told to pull one: it takes its time, and then the registry is not there. */
+static bool refuse_to_pull(void *context, const char *request, int fd)
+{
+    atomic_int *hangs = context;
+
+    if (text_starts_with(request, "GET " API "/images/")) {
+        http_server_reply(fd, 404, "{\"message\":\"no such image\"}");
+    } else if (text_starts_with(request, "POST " API "/images/pull")) {
+        if (atomic_load(hangs) == 0)
+            http_server_reply(fd, 200, "{\"error\":\"connection refused\"}");
+        else
+            http_server_wait_for_end(fd);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct pulls {
+    struct fake_podman *fake;
+    int count;
+};
+
+static int are_pulled(void *context, struct text_buffer *state, struct error *err __attribute__((unused)))
+{
+    const struct pulls *pulls = context;
+    int count = fake_podman_count(pulls->fake, "POST " API "/images/pull");
+
+    text_buffer_format(state, "%d attempts", count);
+    return count >= pulls->count;
+}
+
+/* A retry that fails in the same way is no news: not to NATS, and not to who reads the error meanwhile. */
+FLEET_TEST(reconciler_worker, what_fails_again_is_said_once)
+{
+    atomic_int hangs = 0;
+    cleanup_stage struct stage stage = {0};
+
+    TRY(stage_open(test, &stage, true, refuse_to_pull, &hangs, err));
+    put(&stage, "a", 1, usable);
+    TRY(reported_wait_error(stage.reported, "a", "connection refused", err));
+    size_t reports = reported_count(stage.reported, "a");
+    struct pulls pulls = {stage.fake, 3};
+    TRY(wait_until("the third attempt", are_pulled, &pulls, NULL, deadline_in_ms(20000), err));
+    CHECK(reported_count(stage.reported, "a") == reports, "%zu reports, then %zu", reports,
+          reported_count(stage.reported, "a"));
+    TRY(expect_history(&stage, "a", "Pending Failed", err));
+    /* One that takes long says what it is at, and what failed the last time. */
+    atomic_store(&hangs, 1);
+    TRY(reported_wait_message(stage.reported, "a", "pulling localhost/box:v1", err));
+    cleanup_free char *error = reported_error(stage.reported, "a");
+    CHECK(strstr(error, "connection refused"), "the error is \"%s\"", error);
+    TRY(expect_history(&stage, "a", "Pending Failed", err));
+    /* Another revision is another matter. */
+    put(&stage, "a", 2, usable);
+    TRY(reported_wait(stage.reported, "a", PHASE_PENDING, 2, err));
+    cleanup_free char *none = reported_error(stage.reported, "a");
+    CHECK(!*none, "the error is \"%s\"", none);
+    return 0;
+}

@@ -300,6 +300,16 @@ static natsStatus add_consumer(const struct simulated_device *device, const char
     return status;
 }
 
+static natsStatus subscribe(struct simulated_device *device, const char *subject, natsMsgHandler handler,
+                            natsSubscription **ret)
+{
+    natsStatus status = natsConnection_Subscribe(ret, device->wire->connection, subject, handler, device);
+
+    if (status == NATS_OK)
+        subscription_gate_enter(device->wire->options.gate, *ret);
+    return status;
+}
+
 /**
  * Watch the desired states. js_Subscribe would do the same and keep a timer a watch, in one sorted list for all: with ten
  * thousand of them the process would do little else. What it does besides, seeing gaps, is not wanted here: a lost
@@ -312,7 +322,7 @@ static natsStatus watch(struct simulated_device *device)
     natsSubscription_Destroy(TAKE_PTR(device->watch));
     natsStatus status = natsInbox_Create(&inbox);
     if (status == NATS_OK)
-        status = natsConnection_Subscribe(&device->watch, device->wire->connection, inbox, on_desired, device);
+        status = subscribe(device, inbox, on_desired, &device->watch);
     if (status == NATS_OK)
         status = natsSubscription_SetPendingLimits(device->watch, -1, -1);
     if (status == NATS_OK)
@@ -328,8 +338,7 @@ int simulated_device_bring_up(struct simulated_device *device, struct error *err
 
     /* A subscription outlives a lost connection; a consumer may not have outlived what made the server go. */
     if (!device->commands)
-        status = natsConnection_Subscribe(&device->commands, device->wire->connection, device->command_subject.text,
-                                          on_command, device);
+        status = subscribe(device, device->command_subject.text, on_command, &device->commands);
     if (status == NATS_OK)
         status = watch(device);
     if (status != NATS_OK)

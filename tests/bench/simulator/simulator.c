@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "messaging/kv.h"
 #include "tests/bench/simulator/bring_up.h"
@@ -17,6 +18,7 @@
 #define SPARE_DESCRIPTORS 64
 #define TICK_MS           10 /* heartbeats and answers are as late as that, and go out together */
 #define DELIVERY_THREADS  2
+#define LAST_CALLS_MS     10000
 
 /** One connection, and where it is. */
 struct link {
@@ -30,6 +32,7 @@ struct simulator {
     struct device_behaviour behaviour;
     struct simulator_counts counts;
     struct delayed delayed;
+    struct subscription_gate gate;
     struct event_loop *loop;
     struct bring_up *bring_up;
     struct link *links;
@@ -95,6 +98,7 @@ int simulator_new(const struct simulator_options *options, struct simulator **re
         (struct device_behaviour){options->delay_ms, options->failed_percent, answer_later, simulator};
     simulator->counts.closing_us = INT64_MAX;
     delayed_init(&simulator->delayed);
+    subscription_gate_init(&simulator->gate);
     size_t connections = (size_t)simulator->options.connections;
     simulator->links = NEW_ARRAY(struct link, connections);
     for (size_t i = 0; i < connections; i++) {
@@ -148,6 +152,7 @@ static int bring_up_link(void *context, size_t index, struct error *err)
         .credentials = options->credentials,
         .loop = simulator->loop,
         .counts = &simulator->counts,
+        .gate = &simulator->gate,
         .reconnected = reconnected,
         .context = link,
     };
@@ -283,6 +288,9 @@ void simulator_close(struct simulator *simulator)
     for (int i = 0; i < simulator->options.connections; i++)
         wire_close(&simulator->links[i].wire);
     event_loop_free(TAKE_PTR(simulator->loop));
+    /* nats.c's own end does not wait for what is still to be handed out, and would leave it behind. */
+    if (!subscription_gate_wait(&simulator->gate, deadline_in_ms(LAST_CALLS_MS)))
+        log_warning("messages are still being handed out at the end");
 }
 
 void simulator_free(struct simulator *simulator)
@@ -294,6 +302,8 @@ void simulator_free(struct simulator *simulator)
     for (int i = 0; i < simulator->options.connections; i++)
         wire_clear(&simulator->links[i].wire);
     bring_up_free(simulator->bring_up);
+    if (subscription_gate_wait(&simulator->gate, deadline_in_ms(0)))
+        subscription_gate_clear(&simulator->gate);
     delayed_clear(&simulator->delayed);
     free(simulator->devices);
     free(simulator->links);

@@ -110,7 +110,10 @@ static natsStatus subscribe_acknowledgements(struct wire *wire)
     natsInbox_Destroy(inbox);
     cleanup_free char *all = text_format("%s.*", wire->inbox);
     status = natsConnection_Subscribe(&wire->acknowledgements, wire->connection, all, on_acknowledgement, wire);
-    return status == NATS_OK ? natsSubscription_SetPendingLimits(wire->acknowledgements, -1, -1) : status;
+    if (status != NATS_OK)
+        return status;
+    subscription_gate_enter(wire->options.gate, wire->acknowledgements);
+    return natsSubscription_SetPendingLimits(wire->acknowledgements, -1, -1);
 }
 
 int wire_open(struct wire *wire, const struct wire_options *options, struct error *err)

@@ -11,6 +11,7 @@
 
 #include "base/deadline.h"
 #include "messaging/connection.h"
+#include "messaging/subscription_gate.h"
 #include "tests/bench/simulator/event_loop.h"
 #include "tests/bench/simulator/latency.h"
 
@@ -39,6 +40,7 @@ struct wire_options {
     const struct credentials *credentials; /**< NULL: none */
     struct event_loop *loop;
     struct simulator_counts *counts;
+    struct subscription_gate *gate; /**< every subscription of the connection enters it */
     /** Called when the connection is there again after a loss, from a thread of nats.c's. Must not block. */
     void (*reconnected)(void *context);
     void *context;
@@ -62,7 +64,7 @@ bool wires_are_settled(const struct simulator_counts *counts);
 void wires_begin_closing(struct simulator_counts *counts);
 /** Every write since then has been answered. */
 bool wires_are_closed(const struct simulator_counts *counts);
-/** No callback of it begins after this. */
+/** Nothing comes any more; what has come is still handed out: wait for the gate. */
 void wire_close(struct wire *wire);
 /** Free what is left; nats.c must have been stopped (nats_library_stop), as it could still be calling us. */
 void wire_clear(struct wire *wire);
