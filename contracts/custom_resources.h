@@ -10,6 +10,6 @@
 #define FLEET_FINALIZER      FLEET_API_GROUP "/desired-state"
 #define FLEET_LABEL_FLEET    FLEET_API_GROUP "/fleet"     /* on Devices: the namespace whose operator they belong to */
 #define FLEET_LABEL_DEVICE   FLEET_API_GROUP "/device-id" /* on Devices and agents' Pods */
-#define FLEET_FIELD_MANAGER  "harmony-fleet-operator"
+#define FLEET_FIELD_MANAGER  "harmony-fleet-operator"     /* of Devices: followed by '/' and the fleet */
 #define FLEET_DEPLOY_MANAGER "harmony-fleet-deploy"
 #define FLEET_OPERATOR_LEASE "harmony-fleet-operator"

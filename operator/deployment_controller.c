@@ -80,22 +80,15 @@ static int write_keys(struct controller_context *context, struct kv_batch *batch
 /** The finalizer stands before the first key and until the last one is gone. */
 static int reconcile_deployment(struct controller_context *context, void *state, const char *name, struct error *err)
 {
-    bool more = true;
+    __attribute__((cleanup(deployment_plan_clear_at_exit))) struct deployment_plan plan;
 
-    while (more) {
-        __attribute__((cleanup(deployment_plan_clear_at_exit))) struct deployment_plan plan;
-
-        if (!fleet_plan_deployment(context->fleet, name, &plan) || plan.wait)
-            return 0;
-        more = plan.more;
-        if (plan.finalizer == PLAN_FINALIZER_ADD && change_finalizer(context, name, &plan, err) < 0)
-            return -1;
-        if (write_keys(context, state, name, &plan, err) < 0)
-            return -1;
-        if (plan.finalizer == PLAN_FINALIZER_REMOVE && change_finalizer(context, name, &plan, err) < 0)
-            return -1;
-    }
-    return 0;
+    if (!fleet_plan_deployment(context->fleet, name, &plan) || plan.wait)
+        return 0;
+    if (plan.finalizer == PLAN_FINALIZER_ADD && change_finalizer(context, name, &plan, err) < 0)
+        return -1;
+    if (write_keys(context, state, name, &plan, err) < 0)
+        return -1;
+    return plan.finalizer == PLAN_FINALIZER_REMOVE ? change_finalizer(context, name, &plan, err) : 0;
 }
 
 static void *state_new(struct controller_context *context)

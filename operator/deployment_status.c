@@ -89,7 +89,10 @@ static void add_last_error(cJSON *aggregate, const struct deployment_status *sta
     cJSON *last_error = json_add_object(aggregate, "lastError");
     json_add_text(last_error, "device", status->error_device);
     json_add_text(last_error, "message", status->error_message);
-    json_add_text(last_error, "time", status->error_time);
+    if (status->error_time)
+        json_add_text(last_error, "time", status->error_time);
+    else
+        cJSON_AddItemToObject(last_error, "time", memory_checked(cJSON_CreateNull())); /* not that of the one before */
 }
 
 cJSON *deployment_status_patch(const struct deployment_status *status)

@@ -2,7 +2,6 @@
 #include "operator/device_object.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "kubernetes/kube_object.h"
 #include "operator/hash.h"
 
-#define ANNOTATION_HASH  FLEET_API_GROUP "/applied"
+#define CONDITION_READY  "Ready"
 #define LABEL_PREFIX_MAX 253
 
 const struct kube_resource fleet_devices = {FLEET_API_VERSION, "Device", "devices", false};
@@ -120,19 +119,6 @@ bool device_label_is_portable(const char *key, const char *value)
     return is_label_word(word, strlen(word)) && is_label_value(value);
 }
 
-uint64_t device_object_hash(const struct device_facts *facts, const struct device_owner *owner)
-{
-    uint64_t hash = hash_text(HASH_INIT, facts->device_id);
-
-    hash = hash_text(hash, owner->fleet);
-    hash = hash_text(hash, owner->namespace_uid);
-    for (size_t i = 0; i < facts->label_count; i++) {
-        hash = hash_text(hash, facts->labels[i].key);
-        hash = hash_text(hash, facts->labels[i].value);
-    }
-    return hash ? hash : 1;
-}
-
 static void add_owner(cJSON *metadata, const struct device_owner *owner)
 {
     if (!owner->namespace_uid)
@@ -147,9 +133,7 @@ static void add_owner(cJSON *metadata, const struct device_owner *owner)
 cJSON *device_object(const struct device_facts *facts, const struct device_owner *owner)
 {
     cleanup_free char *name = device_object_name(facts->device_id);
-    cleanup_free char *hash = text_format("%016" PRIx64, device_object_hash(facts, owner));
     cJSON *object = kube_object_new(&fleet_devices, NULL, name);
-    cJSON *metadata = kube_ensure(object, "metadata");
 
     kube_set_label(object, FLEET_LABEL_FLEET, owner->fleet);
     if (is_label_value(facts->device_id))
@@ -158,17 +142,67 @@ cJSON *device_object(const struct device_facts *facts, const struct device_owner
         if (device_label_is_portable(facts->labels[i].key, facts->labels[i].value))
             kube_set_label(object, facts->labels[i].key, facts->labels[i].value);
     }
-    json_add_text(json_add_object(metadata, "annotations"), ANNOTATION_HASH, hash);
-    add_owner(metadata, owner);
+    add_owner(kube_ensure(object, "metadata"), owner);
     json_add_text(kube_ensure(object, "spec"), "deviceId", facts->device_id);
     return object;
 }
 
-uint64_t device_object_hash_of(const cJSON *object)
+/** Labels, in any order. */
+static uint64_t hash_labels(const cJSON *labels)
 {
-    const char *text = kube_annotation(object, ANNOTATION_HASH);
+    const cJSON *label;
+    uint64_t sum = 0;
 
-    return text ? strtoull(text, NULL, 16) : 0;
+    cJSON_ArrayForEach(label, labels)
+        sum += hash_text(hash_text(HASH_INIT, label->string), cJSON_GetStringValue(label));
+    return sum;
+}
+
+static uint64_t hash_owners(const cJSON *owners)
+{
+    const cJSON *owner;
+    uint64_t sum = 0;
+
+    cJSON_ArrayForEach(owner, owners)
+        sum += hash_text(HASH_INIT, kube_text(owner, "uid", ""));
+    return sum;
+}
+
+uint64_t device_object_hash(const cJSON *object)
+{
+    const uint64_t sums[] = {hash_labels(kube_member(object, "metadata.labels")),
+                             hash_owners(kube_member(object, "metadata.ownerReferences"))};
+    uint64_t hash = hash_bytes(hash_text(HASH_INIT, kube_text(object, "spec.deviceId", "")), sums, sizeof(sums));
+
+    return hash ? hash : 1;
+}
+
+bool device_object_is_anothers(const cJSON *object, const struct device_owner *owner)
+{
+    const char *fleet = kube_label(object, FLEET_LABEL_FLEET);
+    const cJSON *reference;
+
+    if (!fleet || strcmp(fleet, owner->fleet) == 0)
+        return false;
+    cJSON_ArrayForEach(reference, kube_member(object, "metadata.ownerReferences")) {
+        if (text_equal(kube_text(reference, "uid", NULL), owner->namespace_uid))
+            return false; /* somebody changed the label of ours */
+    }
+    return true;
+}
+
+const char *device_ready_since(const cJSON *object, bool *online)
+{
+    const cJSON *condition;
+
+    cJSON_ArrayForEach(condition, kube_member(object, "status.conditions")) {
+        const char *since = kube_text(condition, "lastTransitionTime", "");
+
+        *online = text_equal(kube_text(condition, "status", ""), "True");
+        if (text_equal(kube_text(condition, "type", ""), CONDITION_READY) && strlen(since) < RFC3339_SIZE)
+            return since;
+    }
+    return "";
 }
 
 static uint64_t hash_status(bool online, const char *agent_version, const char *arch, const char *os)
@@ -216,10 +250,10 @@ cJSON *device_status_patch(const struct device_facts *facts)
     add_or_remove(status, "agentVersion", facts->agent_version);
     add_or_remove(status, "arch", facts->arch);
     add_or_remove(status, "os", facts->os);
-    json_add_text(condition, "type", "Ready");
+    json_add_text(condition, "type", CONDITION_READY);
     json_add_text(condition, "status", facts->online ? "True" : "False");
     json_add_text(condition, "reason", facts->online ? "HeartbeatReceived" : "HeartbeatMissed");
     json_add_text(condition, "message", facts->online ? "the agent is heard" : "the agent has not been heard for long");
-    json_add_text(condition, "lastTransitionTime", now);
+    json_add_text(condition, "lastTransitionTime", facts->since ? facts->since : now);
     return patch;
 }

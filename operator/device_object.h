@@ -27,6 +27,7 @@ struct device_facts {
     const char *os;
     bool online;
     const char *last_heartbeat; /**< RFC 3339; NULL: none */
+    const char *since;          /**< likewise: online or offline since then; NULL: since now */
 };
 /** Who these objects belong to. */
 struct device_owner {
@@ -39,10 +40,14 @@ cJSON *device_object(const struct device_facts *facts, const struct device_owner
 /** A merge patch of the status. Freed by cJSON_Delete. */
 cJSON *device_status_patch(const struct device_facts *facts);
 
-/** Tells objects apart that differ in what we apply; never 0. */
-uint64_t device_object_hash(const struct device_facts *facts, const struct device_owner *owner);
-/** Likewise the status, whatever the time of the last heartbeat. */
+/** Tells objects apart that differ in labels, owners or device id, whoever wrote them; never 0. */
+uint64_t device_object_hash(const cJSON *object);
+/** Tells statuses apart, whatever the time of the last heartbeat; never 0. */
 uint64_t device_status_hash(const struct device_facts *facts);
-/** The same two of an object that is there; 0 when it is none of ours or incomplete. */
-uint64_t device_object_hash_of(const cJSON *object);
+/** The same of an object that is there; 0 when it has no status. */
 uint64_t device_status_hash_of(const cJSON *object);
+
+/** True for a Device of another fleet, which has a device of the same name. */
+bool device_object_is_anothers(const cJSON *object, const struct device_owner *owner);
+/** Since when its condition Ready is what it is; "" when it has none; borrowed. *online: what it is. */
+const char *device_ready_since(const cJSON *object, bool *online);

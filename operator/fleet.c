@@ -72,6 +72,11 @@ void fleet_free(struct fleet *fleet)
     free(fleet);
 }
 
+const struct device_owner *fleet_owner(const struct fleet *fleet)
+{
+    return &fleet->options.owner;
+}
+
 static int compare_devices(const void *a, const void *b)
 {
     return strcmp(((const struct fleet_device *)a)->id, ((const struct fleet_device *)b)->id);

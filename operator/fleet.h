@@ -25,6 +25,8 @@ struct fleet;
 /** The queues must outlive it. */
 struct fleet *fleet_new(const struct fleet_options *options);
 void fleet_free(struct fleet *fleet);
+/** Who its Devices belong to; borrowed. */
+const struct device_owner *fleet_owner(const struct fleet *fleet);
 DEFINE_CLEANUP(struct fleet *, fleet_free)
 
 /* What NATS says. `data` need not be terminated; what does not decode is ignored. */
@@ -68,12 +70,12 @@ struct deployment_plan {
     char *score;              /**< the value of keys to write; NULL: none are */
     struct text_list puts;    /**< device ids whose key is to be written */
     struct text_list deletes; /**< device ids whose key is to be deleted */
-    bool more;                /**< there are more keys: plan again afterwards */
+    bool more;                /**< there are more keys: it will be queued again */
 };
 /** False: there is no such Deployment. */
 bool fleet_plan_deployment(struct fleet *fleet, const char *name, struct deployment_plan *ret);
 void deployment_plan_clear(struct deployment_plan *plan);
-/** NATS has confirmed what the plan said. */
+/** NATS has confirmed what the plan said. If there is more, it is queued, behind others. */
 void fleet_keys_written(struct fleet *fleet, const char *name, const struct deployment_plan *plan);
 
 /** A Deployment's status as it should be. */
@@ -93,10 +95,12 @@ void fleet_status_written(struct fleet *fleet, const char *name, const struct de
 /** For one device. */
 struct device_plan {
     bool remove;   /**< delete the object */
+    bool exists;   /**< it is there, and ours */
     cJSON *object; /**< to apply; NULL: it is as it should be */
     cJSON *status; /**< to patch; NULL: likewise */
     uint64_t object_hash;
     uint64_t status_hash;
+    uint64_t content_hash; /**< device_object_hash() of what came of `object`, for fleet_device_written() */
 };
 /** False: nothing to do. */
 bool fleet_plan_device(struct fleet *fleet, const char *device_id, struct device_plan *ret);

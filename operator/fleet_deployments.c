@@ -179,6 +179,8 @@ void fleet_keys_written(struct fleet *fleet, const char *name, const struct depl
         note_put(fleet_cell(fleet, deployment, fleet_device(fleet, plan->puts.items[i])), hash);
     for (size_t i = 0; i < plan->deletes.count; i++)
         fleet_cell(fleet, deployment, fleet_device(fleet, plan->deletes.items[i]))->has_key = false;
+    if (plan->more)
+        work_queue_add(fleet->options.deployments, name);
     fleet_status_changed(fleet, deployment);
     pthread_mutex_unlock(&fleet->mutex);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -133,6 +134,20 @@ void fleet_put_heartbeat(struct fleet *fleet, const char *key, int64_t stamp_ms)
         work_queue_add(fleet->options.devices, id);
 }
 
+/** What the object there is says of itself. */
+static void take_ready(struct fleet_device *device, const cJSON *object)
+{
+    snprintf(device->ready_since, sizeof(device->ready_since), "%s", device_ready_since(object, &device->ready));
+}
+
+/** Labels others added are theirs: what was applied, and what came of it, stays good until something changes. */
+static void take_content(struct fleet_device *device, uint64_t hash)
+{
+    if (hash != device->content_hash)
+        device->object_hash = hash;
+    device->content_hash = hash;
+}
+
 void fleet_device_seen(struct fleet *fleet, const cJSON *object)
 {
     const char *id = kube_text(object, "spec.deviceId", "");
@@ -151,8 +166,9 @@ void fleet_device_seen(struct fleet *fleet, const cJSON *object)
             strcmp(kube_text(object, "status.phase", ""), "Online") == 0; /* until silence says otherwise */
     if (!outdated) {
         device->object_exists = true;
-        device->object_hash = device_object_hash_of(object);
+        take_content(device, device_object_hash(object));
         device->status_hash = device_status_hash_of(object);
+        take_ready(device, object);
         work_queue_add(fleet->options.devices, id);
     }
     pthread_mutex_unlock(&fleet->mutex);
@@ -181,7 +197,9 @@ void fleet_device_gone(struct fleet *fleet, const cJSON *object)
         device->object_exists = false;
         device->object_version = 0;
         device->object_hash = 0;
+        device->content_hash = 0;
         device->status_hash = 0;
+        device->ready_since[0] = '\0';
         work_queue_add(fleet->options.devices, device->id);
     }
     pthread_mutex_unlock(&fleet->mutex);
@@ -215,10 +233,14 @@ static void plan_objects(const struct fleet *fleet, const struct fleet_device *d
 
     if (device->heartbeat_ms > 0 && wire_time_format(device->heartbeat_ms, heartbeat, &impossible) == 0)
         facts.last_heartbeat = heartbeat;
-    ret->object_hash = device_object_hash(&facts, &fleet->options.owner);
+    if (device->ready_since[0] != '\0' && device->ready == device->online)
+        facts.since = device->ready_since;
+    CLEANUP(cJSON_Delete) cJSON *object = device_object(&facts, &fleet->options.owner);
+    ret->exists = device->object_exists;
+    ret->object_hash = device_object_hash(object);
     ret->status_hash = device_status_hash(&facts);
     if (!device->object_exists || ret->object_hash != device->object_hash)
-        ret->object = device_object(&facts, &fleet->options.owner);
+        ret->object = TAKE_PTR(object);
     if (!device->object_exists || ret->status_hash != device->status_hash)
         ret->status = device_status_patch(&facts);
 }
@@ -254,6 +276,9 @@ void fleet_device_written(struct fleet *fleet, const char *device_id, const stru
         device->object_version = strtoull(kube_resource_version(object), NULL, 10);
         device->object_hash = plan->remove ? 0 : plan->object_hash;
         device->status_hash = plan->remove ? 0 : plan->status_hash;
+        if (plan->remove || plan->object)
+            device->content_hash = plan->content_hash;
+        take_ready(device, object);
     }
     pthread_mutex_unlock(&fleet->mutex);
 }

@@ -26,8 +26,11 @@ struct fleet_device {
     char *arch;
     char *os;
     uint64_t object_version; /* resourceVersion of what we wrote last: what is older says nothing; 0: nothing */
-    uint64_t object_hash;    /* of the object in the Kubernetes API; 0: none, or another one */
+    uint64_t object_hash;    /* of what was applied, or of what is in the Kubernetes API instead; 0: nothing */
+    uint64_t content_hash;   /* of what is in the Kubernetes API: others may have added labels of theirs */
     uint64_t status_hash;
+    char ready_since[RFC3339_SIZE]; /* in the Kubernetes API; "": not known */
+    bool ready;                     /* likewise */
 };
 
 /* A key whose revision is not known yet: no state is about it. */

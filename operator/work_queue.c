@@ -136,13 +136,18 @@ void work_queue_add(struct work_queue *queue, const char *key)
     pthread_mutex_unlock(&queue->mutex);
 }
 
+static bool is_backing_off(const struct item *item)
+{
+    return item->state == ITEM_DELAYED && item->failures > 0;
+}
+
 void work_queue_add_at(struct work_queue *queue, const char *key, int64_t at_ms)
 {
     pthread_mutex_lock(&queue->mutex);
     struct item *item = find_or_make(queue, key);
     if (item->state == ITEM_NEW) {
         make_delayed(queue, item, at_ms);
-    } else if (item->state != ITEM_READY && at_ms < item->at_ms) {
+    } else if (item->state != ITEM_READY && !is_backing_off(item) && at_ms < item->at_ms) {
         item->at_ms = at_ms;
         pthread_cond_signal(&queue->changed);
     }
@@ -207,7 +212,7 @@ int work_queue_done(struct work_queue *queue, const char *key, bool failed)
     item->again = false;
     item->failures = failed ? item->failures + 1 : 0;
     int failures = item->failures;
-    if (failed && clock_monotonic_ms() + back_off_ms(queue, item->failures) < at_ms)
+    if (failed)
         at_ms = clock_monotonic_ms() + back_off_ms(queue, item->failures);
     if (again)
         make_ready(queue, item);

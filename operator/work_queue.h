@@ -21,7 +21,7 @@ DEFINE_CLEANUP(struct work_queue *, work_queue_free)
 
 /** To be worked on now, whatever back-off it has. */
 void work_queue_add(struct work_queue *queue, const char *key);
-/** To be worked on at that moment of clock_monotonic_ms(), if it is not to be earlier. */
+/** To be worked on at that moment of clock_monotonic_ms(), if it is not to be earlier; a back-off is not cut short. */
 void work_queue_add_at(struct work_queue *queue, const char *key, int64_t at_ms);
 /** Wait for a key. False: the queue was stopped. Then work_queue_done() must be called. The caller frees *ret. */
 bool work_queue_take(struct work_queue *queue, char **ret);

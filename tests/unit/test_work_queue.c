@@ -103,6 +103,23 @@ FLEET_TEST(work_queue, failures_back_off_each_by_itself)
     return 0;
 }
 
+FLEET_TEST(work_queue, what_may_wait_does_not_shorten_a_back_off)
+{
+    CLEANUP(work_queue_free) struct work_queue *queue = work_queue_new(RETRY_MAX_MS, RETRY_MAX_MS);
+    int64_t began_ms = clock_monotonic_ms();
+
+    work_queue_add(queue, "bad");
+    TRY(take(queue, "bad", err));
+    work_queue_add_at(queue, "bad", began_ms); /* due, and then it fails */
+    work_queue_done(queue, "bad", true);
+    work_queue_add_at(queue, "bad", began_ms); /* and once more, meanwhile */
+    TRY(take(queue, "bad", err));
+    CHECK(clock_monotonic_ms() - began_ms >= RETRY_MAX_MS, "after %" PRId64 " ms", clock_monotonic_ms() - began_ms);
+    work_queue_done(queue, "bad", false);
+    CHECK(work_queue_length(queue) == 0, "it comes again");
+    return 0;
+}
+
 /** Counts what two workers do with one key at a time. */
 struct crew {
     struct work_queue *queue;
