@@ -217,15 +217,15 @@ static int check_watch(struct link *link, struct error *err)
     if (clock_monotonic_ms() < link->check_at_ms)
         return 0;
     link->check_at_ms = clock_monotonic_ms() + link->options.check_interval_ms;
-    if (desired_watch_check(link->options.watch, bucket, &intact, err) < 0) {
-        link->epoch_up = 0; /* the bucket may be gone: begin from the start */
-        return -1;
+    int result = desired_watch_check(link->options.watch, bucket, &intact, err);
+    if (result == 0 && !intact) {
+        log_debug("desired-state watch is made anew");
+        link->stale_states_left = true;
+        result = desired_watch_restart(link->options.watch, link->options.connection, err);
     }
-    if (intact)
-        return 0;
-    log_debug("desired-state watch is made anew");
-    link->stale_states_left = true;
-    return desired_watch_restart(link->options.watch, link->options.connection, err);
+    if (result < 0)
+        link->epoch_up = 0; /* begin from the start: the bucket may be gone, and the watch with it */
+    return result;
 }
 
 static int take_steps(struct link *link, const struct link_turn *turn, struct error *err)

@@ -12,7 +12,6 @@
 #include "contracts/custom_resources.h"
 #include "deploy/agent_config_text.h"
 #include "deploy/agent_smoke_check.h"
-#include "deploy/digest.h"
 #include "deploy/kubernetes_manifest.h"
 #include "kubernetes/kube_watch.h"
 
@@ -121,15 +120,15 @@ static cJSON *agent_secret(const struct deployment *deployment)
     return kubernetes_secret(deployment->apply.target->namespace_name, deployment->name, files);
 }
 
-/** Say in the Pod what it and its Secret are, so that the next deployment knows whether they are to be others. */
-static void annotate(cJSON *pod, const cJSON *secret)
+/** Say in the Pod what it and its Secret are, so that the next deployment knows whether they are to be others.
+ *  `secret_text`: what was asked for; `secret`: as the server has it. */
+static void annotate(cJSON *pod, const char *secret_text, const cJSON *secret)
 {
     cleanup_free char *pod_text = json_print(pod);
-    cleanup_free char *secret_text = json_print(secret);
     cleanup_free char *text = text_format("%s\n%s", pod_text, secret_text);
     char digest[DIGEST_SIZE];
 
-    digest_sha256(text, strlen(text), digest);
+    kubernetes_secret_digest(secret, text, digest);
     json_add_text(kube_ensure(pod, "metadata.annotations"), DIGEST_ANNOTATION, digest);
 }
 
@@ -169,14 +168,18 @@ static int apply_pod(struct deployment *deployment, cJSON *secret, cJSON *pod, s
 {
     CLEANUP(cJSON_Delete) cJSON *owned_pod = pod;
     CLEANUP(cJSON_Delete) cJSON *owned_secret = secret;
+    CLEANUP(cJSON_Delete) cJSON *applied = NULL;
+    cleanup_free char *secret_text = json_print(secret);
     const char *space = deployment->apply.target->namespace_name;
     cJSON *account = kube_object_new(&kube_service_accounts, space, AGENT_ACCOUNT);
     bool keep = false;
 
     json_add_boolean(account, "automountServiceAccountToken", false);
     if (kubernetes_apply_object(&deployment->apply, AGENT_ACCOUNT, account, NULL, NULL, err) < 0 ||
-        kubernetes_apply_object(&deployment->apply, deployment->name, TAKE_PTR(owned_secret), NULL, NULL, err) < 0 ||
-        make_way(deployment, pod, &keep, err) < 0)
+        kubernetes_apply_object(&deployment->apply, deployment->name, TAKE_PTR(owned_secret), NULL, &applied, err) < 0)
+        return -1;
+    annotate(pod, secret_text, applied);
+    if (make_way(deployment, pod, &keep, err) < 0)
         return -1;
     if (keep)
         return 0;
@@ -188,9 +191,8 @@ static int apply_everything(struct deployment *deployment, struct fleet_agent_de
     struct score_step step = score_step_begin(deployment->apply.topology, "apply agent", &deployed->outcome);
     cJSON *secret = agent_secret(deployment);
     cJSON *pod = agent_pod(deployment);
-
-    annotate(pod, secret);
     int result = apply_pod(deployment, secret, pod, err);
+
     step.changed = deployment->apply.changed;
     score_step_end(&step);
     return result;
@@ -277,7 +279,7 @@ int fleet_agent_score_wait(const struct fleet_agent_score *score, struct topolog
     int result = smoke_check(&deployment, err);
     score_step_end(&step);
     if (result < 0)
-        kubernetes_smoke_check_failed(err, deployment.name);
+        kubernetes_smoke_check_failed(err, &deployment.apply, deployment.name);
     end(&deployment);
     return result < 0 ? wrap(err, score, topology) : 0;
 }

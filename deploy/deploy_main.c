@@ -106,6 +106,7 @@ static int compose(struct deployment *deployment, struct error *err)
     nats->device = (struct user_password){values[OPTION_NATS_DEVICE_USER], deployment->device_password};
     operator_score->image = values[OPTION_OPERATOR_IMAGE];
     operator_score->nats = nats->admin;
+    operator_score->nats_replicas = nats->replicas;
     operator_score->nats_url = values[OPTION_NATS_URL];
     return 0;
 }

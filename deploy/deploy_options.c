@@ -43,8 +43,9 @@ static const struct description {
                                           "FILE", NULL, ONLY_NATS, "its first line; of mode 0600"},
     [OPTION_NATS_IMAGE] = {"nats-image", "HARMONY_FLEET_NATS_IMAGE", "IMAGE", NULL, ONLY_NATS,
                            "of nats-server, 2.10 or newer"},
-    [OPTION_NATS_REPLICAS] = {"nats-replicas", "HARMONY_FLEET_NATS_REPLICAS", "1|3", "1", 0,
-                              "3: a cluster, which one server less does not stop"},
+    [OPTION_NATS_REPLICAS] =
+        {"nats-replicas", "HARMONY_FLEET_NATS_REPLICAS", "1|3", "1", 0,
+         "3: a cluster, which one server less does not stop; the operator keeps the buckets on all of them"},
     [OPTION_NATS_NODE_PORT] = {"nats-node-port", "HARMONY_FLEET_NATS_NODE_PORT", "PORT", NULL, 0,
                                "for devices outside of the cluster; else there is none"},
     [OPTION_NODE_ADDRESS] =

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "contracts/score.h"
-#include "deploy/digest.h"
+#include "deploy/kubernetes_events.h"
 
 #define LABEL_VALUE_MAX 63
 #define NAME_PART_MAX   40 /* of a name that has a hash after it, and a prefix before */
@@ -70,6 +70,13 @@ cJSON *kubernetes_secret(const char *namespace_name, const char *name, const cha
         json_add_text(data, files[i], encoded);
     }
     return secret;
+}
+
+void kubernetes_secret_digest(const cJSON *secret, const char *text, char ret[DIGEST_SIZE])
+{
+    cleanup_free char *all = text_format("%s\n%s", kube_uid(secret), text);
+
+    digest_sha256(all, strlen(all), ret);
 }
 
 void kubernetes_harden(cJSON *pod_spec)
@@ -171,9 +178,14 @@ int kubernetes_check_pods(const struct kubernetes_apply *apply, const char *comp
                      (void *)apply, apply->deadline, NULL, err);
 }
 
-int kubernetes_smoke_check_failed(struct error *err, const char *what)
+int kubernetes_smoke_check_failed(struct error *err, const struct kubernetes_apply *apply, const char *what)
 {
-    error_wrap(err, "smoke check of", what);
+    bool timed_out = error_is(err, &general_error_domain, GENERAL_TIMEOUT);
+    cleanup_free char *warning = timed_out ? kubernetes_newest_warning(apply, what) : NULL;
+    cleanup_free char *subject =
+        text_format("%s%s%s%s", what, warning ? " (newest warning: " : "", warning ? warning : "", warning ? ")" : "");
+
+    error_wrap(err, "smoke check of", subject);
     err->domain = &deploy_error_domain;
     err->code = DEPLOY_SMOKE_CHECK_FAILED;
     return -1;

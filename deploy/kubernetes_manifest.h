@@ -5,6 +5,7 @@
  * The parts of manifests, and the checks of Pods, that scores have in common.
  */
 
+#include "deploy/digest.h"
 #include "deploy/kubernetes_apply.h"
 
 /** JSON as it is, as a string literal for kube_json(): names and strings need no escapes. */
@@ -17,6 +18,12 @@
 #define KUBERNETES_LABEL_PART_OF    "app.kubernetes.io/part-of"
 #define KUBERNETES_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
 
+/**
+ * The digest of what is secret, for an annotation that makes other Pods of another secret. Who may read Pods but no Secrets
+ * must not be able to guess a password by it, so it covers the uid of the Secret, which only those know who may read it.
+ * @param secret  as the server has it
+ */
+void kubernetes_secret_digest(const cJSON *secret, const char *text, char ret[DIGEST_SIZE]);
 /** Make every container of a Pod's specification what it should be: not root's, nothing writable but volumes, no
  *  capabilities, the runtime's filter of system calls; and the Pod give its files to the group that they run in. It is
  *  what a namespace with Pod Security "restricted" asks for.
@@ -39,5 +46,6 @@ MUST_CHECK int kubernetes_check_pod(const struct kubernetes_apply *apply, const 
 /** None of the Pods with this label of ours (`component`) is unable to start. Errors: as
  *  kubernetes_check_pod. */
 MUST_CHECK int kubernetes_check_pods(const struct kubernetes_apply *apply, const char *component, struct error *err);
-/** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED. Returns -1. */
-int kubernetes_smoke_check_failed(struct error *err, const char *what);
+/** Make the set *err the cause of DEPLOY_SMOKE_CHECK_FAILED, a time-out with the newest warning about `what`, the name of
+ *  an object, or of what was made for it. Returns -1. */
+int kubernetes_smoke_check_failed(struct error *err, const struct kubernetes_apply *apply, const char *what);

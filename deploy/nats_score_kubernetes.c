@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/digest.h"
+#include "contracts/custom_resources.h"
 #include "deploy/kubernetes_manifest.h"
 #include "deploy/nats_config.h"
 #include "deploy/nats_manifests.h"
@@ -90,6 +90,29 @@ static int check_replicas(const struct deployment *deployment, const cJSON *set,
     return 0;
 }
 
+/** The volumes of a StatefulSet are fixed once it is there. Whether these are others is asked of the server, which knows
+ *  that 1024Mi is 1Gi, before anything is touched. Source: the API server's message; it has no code of its own. */
+static int check_volumes(const struct deployment *deployment, const cJSON *set, struct error *err)
+{
+    static const struct kube_apply_options options = {FLEET_DEPLOY_MANAGER, true, true};
+    const struct kubernetes_target *target = deployment->apply.target;
+    CLEANUP(cJSON_Delete) cJSON *wanted = nats_stateful_set(deployment->score, target->namespace_name, "");
+    cleanup_error struct error refused = ERROR_INIT;
+
+    if (!set || kube_apply(target->client, &kube_stateful_sets, wanted, &options, deployment->apply.deadline, NULL,
+                           &refused) == 0)
+        return 0;
+    if (error_is(&refused, &kube_error_domain, KUBE_INVALID) &&
+        strstr(error_root_detail(&refused), "updates to statefulset spec"))
+        return score_refuse(
+            err, FLEET_NATS_SCORE, "storage",
+            "the volumes of NATS cannot be made others in place: delete StatefulSet %s first, and those "
+            "of its PersistentVolumeClaims that are to be others",
+            NATS_NAME);
+    error_move(err, &refused);
+    return -1;
+}
+
 static int find_set(const struct deployment *deployment, cJSON **ret, struct error *err)
 {
     const struct kubernetes_target *target = deployment->apply.target;
@@ -109,16 +132,17 @@ static int apply_configuration(struct deployment *deployment, char digest[DIGEST
     const size_t replicas = (size_t)nats_replicas(deployment->score);
     char *files[2 * NATS_CLUSTER_COUNT + 1] = {0}; /* name and text of each */
     cleanup_text_buffer struct text_buffer all = {0};
+    CLEANUP(cJSON_Delete) cJSON *secret = NULL;
 
     for (size_t replica = 0; replica < replicas; replica++) {
         files[2 * replica] = text_format(NATS_NAME "-%zu.conf", replica);
         files[2 * replica + 1] = nats_pods_config_text(deployment->score, &deployment->routes, replica);
         text_buffer_add(&all, files[2 * replica + 1]);
     }
-    digest_sha256(text_buffer_text(&all), all.size, digest);
     int result = apply_object(
         deployment, kubernetes_secret(deployment->apply.target->namespace_name, NATS_NAME, (const char *const *)files),
-        NULL, err);
+        &secret, err);
+    kubernetes_secret_digest(secret, text_buffer_text(&all), digest);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
         free(files[i]);
     return result;
@@ -153,6 +177,8 @@ static int apply_everything(struct deployment *deployment, struct error *err)
 
     if (result == 0)
         result = check_replicas(deployment, before, err);
+    if (result == 0)
+        result = check_volumes(deployment, before, err);
     if (result == 0)
         result = apply_services(deployment, err);
     if (result == 0)
@@ -248,10 +274,8 @@ int fleet_nats_score_wait(const struct fleet_nats_score *score, struct topology 
     struct score_step step = score_step_begin(topology, "smoke check of nats", &deployed->outcome);
     int result = smoke_check(&deployment, err);
     score_step_end(&step);
+    if (result < 0)
+        kubernetes_smoke_check_failed(err, &deployment.apply, NATS_NAME);
     kubernetes_apply_clear(&deployment.apply);
-    if (result < 0) {
-        kubernetes_smoke_check_failed(err, NATS_NAME);
-        return error_wrap(err, "deploying NATS to", topology->name);
-    }
-    return 0;
+    return result < 0 ? error_wrap(err, "deploying NATS to", topology->name) : 0;
 }

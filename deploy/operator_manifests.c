@@ -5,16 +5,16 @@
 
 #include "contracts/custom_resources.h"
 #include "deploy/agent_config_text.h"
-#include "deploy/digest.h"
 #include "deploy/kubernetes_manifest.h"
 
-#define REPLICAS_MAX     5
-#define INTERVAL_MAX_MS  86400000
-#define OFFLINE_MIN_MS   100 /* as the operator has it: it would not start with less */
-#define GRACE_S          5
-#define HTTP_PORT        8080
-#define SECRET_DIRECTORY "/etc/harmony-fleet"
-#define PASSWORD_FILE    "nats-password"
+#define REPLICAS_MAX      5
+#define NATS_REPLICAS_MAX 5 /* of a stream. Source: https://docs.nats.io/nats-concepts/jetstream/streams */
+#define INTERVAL_MAX_MS   86400000
+#define OFFLINE_MIN_MS    100 /* as the operator has it: it would not start with less */
+#define GRACE_S           5
+#define HTTP_PORT         8080
+#define SECRET_DIRECTORY  "/etc/harmony-fleet"
+#define PASSWORD_FILE     "nats-password"
 
 static int check_interval(const char *field, int milliseconds, int least_ms, struct error *err)
 {
@@ -41,6 +41,9 @@ int operator_score_validate(const struct fleet_operator_score *score, bool url_k
     if (score->replicas < 0 || score->replicas > REPLICAS_MAX)
         return score_refuse(err, FLEET_OPERATOR_SCORE, "replicas", "%d is not within 1 and %d", score->replicas,
                             REPLICAS_MAX);
+    if (score->nats_replicas < 0 || score->nats_replicas > NATS_REPLICAS_MAX)
+        return score_refuse(err, FLEET_OPERATOR_SCORE, "nats_replicas", "%d is not within 1 and %d",
+                            score->nats_replicas, NATS_REPLICAS_MAX);
     if ((url_known || score->nats_url) && check_url(score->nats_url, err) < 0)
         return -1;
     if (check_interval("offline_after_ms", score->offline_after_ms, OFFLINE_MIN_MS, err) < 0)
@@ -137,11 +140,12 @@ static void add_argument(cJSON *arguments, const char *option, const char *value
     json_add_text(arguments, NULL, value);
 }
 
-static void add_interval(cJSON *arguments, const char *option, int milliseconds)
+/** 0: the operator's default. */
+static void add_number(cJSON *arguments, const char *option, int number)
 {
-    cleanup_free char *value = text_format("%d", milliseconds);
+    cleanup_free char *value = text_format("%d", number);
 
-    if (milliseconds)
+    if (number)
         add_argument(arguments, option, value);
 }
 
@@ -153,9 +157,11 @@ static cJSON *operator_arguments(const struct fleet_operator_score *score)
     add_argument(arguments, "--nats-url", score->nats_url ? score->nats_url : "");
     add_argument(arguments, "--nats-user", score->nats.user);
     add_argument(arguments, "--nats-password-file", SECRET_DIRECTORY "/" PASSWORD_FILE);
+    if (score->nats_replicas > 1)
+        add_number(arguments, "--nats-replicas", score->nats_replicas);
     add_argument(arguments, "--listen", listen);
-    add_interval(arguments, "--offline-after-ms", score->offline_after_ms);
-    add_interval(arguments, "--status-interval-ms", score->status_interval_ms);
+    add_number(arguments, "--offline-after-ms", score->offline_after_ms);
+    add_number(arguments, "--status-interval-ms", score->status_interval_ms);
     return arguments;
 }
 
@@ -181,7 +187,7 @@ static cJSON *operator_container(const struct fleet_operator_score *score)
     return container;
 }
 
-cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name)
+cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name, const cJSON *secret)
 {
     cJSON *deployment = kube_object_new(&kube_deployments, namespace_name, OPERATOR_NAME);
     char password_digest[DIGEST_SIZE];
@@ -196,7 +202,7 @@ cJSON *operator_deployment(const struct fleet_operator_score *score, const char 
     kubernetes_harden(pod_spec);
     if (score->replicas > 1)
         kubernetes_spread(pod_spec, OPERATOR_NAME);
-    digest_sha256(score->nats.password, strlen(score->nats.password), password_digest);
+    kubernetes_secret_digest(secret, score->nats.password, password_digest);
     spec = kube_json(JSON_TEXT({
         "replicas": %d,
         "selector": {"matchLabels": {"%s": "%s"}},

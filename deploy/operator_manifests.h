@@ -35,5 +35,5 @@ cJSON *operator_role_binding(const char *namespace_name);
 cJSON *operator_cluster_role(const char *namespace_name);
 cJSON *operator_cluster_role_binding(const char *namespace_name);
 cJSON *operator_secret(const struct fleet_operator_score *score, const char *namespace_name);
-/** Another password or other settings restart the operator. */
-cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name);
+/** Another password or other settings restart the operator. `secret`: operator_secret(), as the server has it. */
+cJSON *operator_deployment(const struct fleet_operator_score *score, const char *namespace_name, const cJSON *secret);

@@ -44,15 +44,16 @@ static int apply_everything(struct kubernetes_apply *apply, const struct fleet_o
                             struct score_outcome *outcome, struct error *err)
 {
     const char *space = apply->target->namespace_name;
+    CLEANUP(cJSON_Delete) cJSON *secret = NULL;
     struct score_step step = score_step_begin(apply->topology, "apply operator", outcome);
     int result = apply_definitions(apply, err);
 
     if (result == 0)
         result = apply_rights(apply, err);
     if (result == 0)
-        result = apply_object(apply, operator_secret(score, space), err);
+        result = kubernetes_apply_object(apply, OPERATOR_NAME, operator_secret(score, space), NULL, &secret, err);
     if (result == 0)
-        result = apply_object(apply, operator_deployment(score, space), err);
+        result = apply_object(apply, operator_deployment(score, space, secret), err);
     step.changed = apply->changed;
     score_step_end(&step);
     return result;
@@ -129,7 +130,7 @@ int fleet_operator_score_wait(const struct fleet_operator_score *score, struct t
     int result = smoke_check(&apply, err);
     score_step_end(&step);
     if (result < 0) {
-        kubernetes_smoke_check_failed(err, OPERATOR_NAME);
+        kubernetes_smoke_check_failed(err, &apply, OPERATOR_NAME);
         return error_wrap(err, "deploying operator to", topology->name);
     }
     return 0;

@@ -15,6 +15,7 @@ struct fleet_operator_score {
     int replicas;         /**< 0: 1; more than one elect a leader */
     const char *nats_url; /**< as Pods reach it */
     struct user_password nats;
+    int nats_replicas;    /**< servers of that NATS, on which the operator keeps the buckets; 0: 1 */
     int offline_after_ms; /**< a device whose last heartbeat is older is offline; 0: the operator's default; same below */
     int status_interval_ms; /**< how often a Deployment's status is written at most */
 };
@@ -48,7 +49,7 @@ cJSON *fleet_custom_resource_definitions(void);
 
 struct fleet_server_score {
     struct fleet_nats_score nats;
-    struct fleet_operator_score operator; /**< nats_url NULL: of the NATS above */
+    struct fleet_operator_score operator; /**< nats_url NULL: of the NATS above, as are nats_replicas */
 };
 struct fleet_server_deployed {
     struct fleet_nats_deployed nats;

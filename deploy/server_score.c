@@ -23,6 +23,8 @@ static int deploy(const struct fleet_server_score *score, struct topology *topol
 {
     struct fleet_operator_score operator_score = score->operator;
 
+    if (!operator_score.nats_url)
+        operator_score.nats_replicas = score->nats.replicas;
     if (fleet_nats_score_apply(&score->nats, topology, deadline, &deployed->nats, err) < 0)
         return -1;
     if (!operator_score.nats_url)

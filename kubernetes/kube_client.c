@@ -41,8 +41,10 @@ static void config_copy(const struct kube_config *config, struct kube_config *re
         .user = text_copy(config->user),
         .password = text_copy(config->password),
         .tls_server_name = text_copy(config->tls_server_name),
+        .proxy_url = text_copy(config->proxy_url),
         .insecure_skip_tls = config->insecure_skip_tls,
         .exec_api_version = text_copy(config->exec_api_version),
+        .exec_install_hint = text_copy(config->exec_install_hint),
         .exec_cluster_info = config->exec_cluster_info,
     };
     for (size_t i = 0; i < config->exec.count; i++)

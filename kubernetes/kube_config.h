@@ -21,17 +21,20 @@ struct kube_config {
     char *token_file;         /**< read anew from time to time (service account tokens rotate); NULL: none */
     char *user;               /**< basic authentication; NULL: none */
     char *password;
-    char *tls_server_name;     /**< NULL: the host of `server` */
-    bool insecure_skip_tls;    /**< only where the file says so itself */
-    struct text_list exec;     /**< argv of a credential plugin; empty: none */
+    char *tls_server_name;  /**< NULL: the host of `server` */
+    char *proxy_url;        /**< "http://…", "https://…" or "socks5://…"; NULL: none, whatever https_proxy says */
+    bool insecure_skip_tls; /**< only where the file says so itself */
+    struct text_list exec;  /**< argv of a credential plugin; empty: none */
     struct text_list exec_env; /**< "NAME=value" for it */
     char *exec_api_version;    /**< "client.authentication.k8s.io/v1beta1" */
+    char *exec_install_hint;   /**< where to get the plugin, when it is not there; NULL: not told */
     bool exec_cluster_info;    /**< the plugin wants to be told about the server */
 };
 
 /**
  * Read a context of a kubeconfig file; files it names are relative to it and are read at once (but token_file).
- * @param path     NULL: the first file of $KUBECONFIG, else ~/.kube/config
+ * @param path     NULL: the files $KUBECONFIG lists, else ~/.kube/config. Of several the first that has a context, cluster,
+ *                 user or current-context counts, and those that do not exist are passed over, as kubectl does.
  * @param context  NULL: current-context
  * Errors: KUBE_CONFIG naming file and field.
  * Source: https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
@@ -45,7 +48,9 @@ MUST_CHECK int kube_config_parse(const char *yaml, size_t size, const char *dire
  * Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
  */
 MUST_CHECK int kube_config_in_cluster(struct kube_config **ret, struct error *err);
-/** In a Pod: kube_config_in_cluster, else kube_config_load. */
+/** The same where the account's files are in `directory`. */
+MUST_CHECK int kube_config_account(const char *directory, struct kube_config **ret, struct error *err);
+/** Where $KUBECONFIG says; else in a Pod: kube_config_in_cluster; else ~/.kube/config. */
 MUST_CHECK int kube_config_default(struct kube_config **ret, struct error *err);
 void kube_config_free(struct kube_config *config);
 DEFINE_CLEANUP(struct kube_config *, kube_config_free)

@@ -2,6 +2,8 @@
 #include "kubernetes/kube_connection.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
@@ -16,15 +18,18 @@ enum {
     ANSWER_MAX = 64 << 20, /* a page of a list of large objects */
     LONGEST_POLL_MS = 60 * 1000,
     CONNECT_MS = 10 * 1000,
-    KEEPALIVE_S = 15, /* of silence, then a probe each five: a dead server is noticed within a minute */
+    KEEPALIVE_S = 15, /* of silence, then a probe each five */
     KEEPALIVE_INTERVAL_S = 5,
+    UNANSWERED_MS = 30 * 1000, /* sent bytes and probes, then the connection is dead */
 };
 
 struct kube_connection {
     const struct kube_config *config;
     int cancel_fd;
-    char *base_url;   /* with the name that the server's certificate has */
-    char *connect_to; /* libcurl's "::host:port": where the server really is; NULL: where the URL says */
+    char *base_url;    /* with the name that the server's certificate has */
+    char *host_header; /* the host that the URL of the configuration has; NULL: that of base_url */
+    char *proxy;       /* as libcurl wants it; NULL: none */
+    char *connect_to;  /* libcurl's "::host:port": where the server really is; NULL: where the URL says */
     CURL *easy;
     CURLM *multi;   /* owns the kept connection, and can wait for other descriptors too */
     long untrusted; /* OpenSSL's reason to refuse the server's certificate; X509_V_OK: it did not */
@@ -61,8 +66,11 @@ static void set_server_name(struct kube_connection *connection)
     size_t name_size = colon ? (size_t)(colon - host) : host_size;
     cleanup_free char *port = colon ? text_copy_n(colon + 1, host_size - name_size - 1) : text_copy("443");
 
-    connection->base_url = text_format("%.*s%s:%s%s", (int)(host - server), server, connection->config->tls_server_name,
-                                       port, host + host_size);
+    const char *wanted = connection->config->tls_server_name;
+    bool is_version_6 = strchr(wanted, ':') != NULL;
+    connection->base_url = text_format("%.*s%s%s%s:%s%s", (int)(host - server), server, is_version_6 ? "[" : "", wanted,
+                                       is_version_6 ? "]" : "", port, host + host_size);
+    connection->host_header = text_format("Host: %.*s", (int)host_size, host);
     connection->connect_to = text_format("::%.*s:%s", (int)name_size, host, port);
 }
 
@@ -78,6 +86,9 @@ struct kube_connection *kube_connection_new(const struct kube_config *config, in
         set_server_name(connection);
     else
         connection->base_url = text_copy(config->server);
+    bool is_socks = config->proxy_url && text_starts_with(config->proxy_url, "socks5://"); /* it resolves the name */
+    connection->proxy =
+        is_socks ? text_format("socks5h%s", strchr(config->proxy_url, ':')) : text_copy(config->proxy_url);
     connection->easy = memory_checked(curl_easy_init());
     connection->multi = memory_checked(curl_multi_init());
     curl_multi_setopt(connection->multi, CURLMOPT_MAXCONNECTS, 1L);
@@ -92,16 +103,23 @@ void kube_connection_free(struct kube_connection *connection)
     curl_multi_cleanup(connection->multi);
     free(connection->base_url);
     free(connection->connect_to);
+    free(connection->host_header);
+    free(connection->proxy);
     free(connection);
 }
 
-/* libcurl's own sockets are not close-on-exec. */
+/* libcurl's own sockets are not close-on-exec, and wait for a peer that is gone for a quarter of an hour. */
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)context;
     (void)purpose;
+    const unsigned timeout_ms = UNANSWERED_MS;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    /* Keepalive finds out about a quiet connection only: a request into a dead network would be sent again and again. */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+    return fd;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -132,8 +150,9 @@ static unsigned set_transport(struct kube_connection *connection)
 
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever https_proxy says: clusters are seldom behind it */
-    failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    /* whatever https_proxy says: clusters are seldom behind it, and those that are have a proxy-url */
+    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, connection->proxy ? connection->proxy : "");
+    failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, connection->proxy ? "" : "*");
     failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
@@ -225,7 +244,7 @@ static unsigned set_request(struct exchange *exchange, const struct curl_slist *
     return failed;
 }
 
-static struct curl_slist *make_headers(const struct kube_call *call)
+static struct curl_slist *make_headers(const struct kube_connection *connection, const struct kube_call *call)
 {
     static const char *const fixed[] = {
         "Expect:", /* no pause for a 100 Continue before a large body */
@@ -235,6 +254,8 @@ static struct curl_slist *make_headers(const struct kube_call *call)
 
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
         headers = memory_checked(curl_slist_append(headers, fixed[i]));
+    if (connection->host_header)
+        headers = memory_checked(curl_slist_append(headers, connection->host_header));
     if (!call->body)
         return headers;
     cleanup_free char *type =
@@ -345,7 +366,7 @@ int kube_connection_exchange(struct kube_connection *connection, const struct ku
 {
     struct exchange exchange = {.connection = connection, .call = call};
     cleanup_free char *url = text_format("%s%s", connection->base_url, call->path);
-    struct curl_slist *headers = make_headers(call);
+    struct curl_slist *headers = make_headers(connection, call);
     struct curl_slist *connect_to =
         connection->connect_to ? memory_checked(curl_slist_append(NULL, connection->connect_to)) : NULL;
     curl_off_t retry_after_s = 0;

@@ -53,7 +53,7 @@ void kube_credentials_free(struct kube_credentials *credentials)
     free(credentials);
 }
 
-/* While the file cannot be read, the token it had before may still do. */
+/* While there is no token in the file, the one it had before may still do. */
 static int refresh_file(struct kube_credentials *credentials, struct error *err)
 {
     const char *path = credentials->config->token_file;
@@ -63,15 +63,15 @@ static int refresh_file(struct kube_credentials *credentials, struct error *err)
 
     if (credentials->file_token && clock_monotonic_ms() - credentials->file_read_ms < TOKEN_FILE_MS)
         return 0;
-    if (file_read(path, TOKEN_MAX, &token, &size, &reason) < 0) {
-        if (credentials->file_token)
-            return 0;
-        return error_set(err, &kube_error_domain, KUBE_CONFIG, "reading token", path, "%s", error_root_detail(&reason));
-    }
+    int result = file_read(path, TOKEN_MAX, &token, &size, &reason);
     while (size > 0 && strchr(" \t\r\n", token[size - 1]))
         token[--size] = '\0';
-    if (size == 0 || text_has_control(token))
-        return error_set(err, &kube_error_domain, KUBE_CONFIG, "reading token", path, "there is no token in it");
+    bool is_token = result == 0 && size > 0 && !text_has_control(token);
+    if (!is_token && credentials->file_token)
+        return 0;
+    if (!is_token)
+        return error_set(err, &kube_error_domain, KUBE_CONFIG, "reading token", path, "%s",
+                         result < 0 ? error_root_detail(&reason) : "there is no token in it");
     free(credentials->file_token);
     credentials->file_token = TAKE_PTR(token);
     credentials->file_read_ms = clock_monotonic_ms();

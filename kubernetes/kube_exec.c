@@ -36,6 +36,7 @@ static char *exec_info(const struct kube_config *config)
         cJSON *cluster = kube_ensure(info, "spec.cluster");
         json_add_text(cluster, "server", config->server);
         json_add_text(cluster, "tls-server-name", config->tls_server_name);
+        json_add_text(cluster, "proxy-url", config->proxy_url);
         json_add_boolean(cluster, "insecure-skip-tls-verify", config->insecure_skip_tls);
         if (config->ca_data) {
             cleanup_free char *encoded = kube_base64_encode(config->ca_data, strlen(config->ca_data));
@@ -127,22 +128,30 @@ static int run_plugin(const struct kube_config *config, struct deadline deadline
     return process_run_checked(&options, deadline_min(deadline, deadline_in_ms(PLUGIN_MS)), result, err);
 }
 
-int kube_exec_run(const struct kube_config *config, struct deadline deadline, struct kube_exec_credential *ret,
-                  struct error *err)
+int kube_exec_parse(const struct kube_config *config, const char *data, size_t size, struct kube_exec_credential *ret,
+                    struct error *err)
 {
     CLEANUP(kube_exec_credential_clear) struct kube_exec_credential credential = {0};
     CLEANUP(cJSON_Delete) cJSON *document = NULL;
-    cleanup_process_result struct process_result result = {0};
-    cleanup_error struct error reason = ERROR_INIT;
 
-    if (run_plugin(config, deadline, &result, &reason) < 0 ||
-        json_parse(result.output, result.output_size, &document, &reason) < 0 ||
-        read_credential(config, document, &credential, &reason) < 0) {
-        cleanup_free char *text = error_text(&reason);
-        return error_set(err, &kube_error_domain, KUBE_CONFIG, "running credential plugin", config->exec.items[0], "%s",
-                         text);
-    }
+    if (json_parse(data, size, &document, err) < 0 || read_credential(config, document, &credential, err) < 0)
+        return -1;
     *ret = credential;
     credential = (struct kube_exec_credential){0};
     return 0;
+}
+
+int kube_exec_run(const struct kube_config *config, struct deadline deadline, struct kube_exec_credential *ret,
+                  struct error *err)
+{
+    cleanup_process_result struct process_result result = {0};
+    cleanup_error struct error reason = ERROR_INIT;
+
+    if (run_plugin(config, deadline, &result, &reason) == 0 &&
+        kube_exec_parse(config, result.output, result.output_size, ret, &reason) == 0)
+        return 0;
+    cleanup_free char *text = error_text(&reason);
+    bool is_absent = error_is(&reason, &process_error_domain, PROCESS_NOT_STARTED) && config->exec_install_hint;
+    return error_set(err, &kube_error_domain, KUBE_CONFIG, "running credential plugin", config->exec.items[0], "%s%s%s",
+                     text, is_absent ? "; " : "", is_absent ? config->exec_install_hint : "");
 }

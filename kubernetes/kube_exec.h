@@ -28,3 +28,6 @@ static inline void kube_exec_credential_clear_at_exit(struct kube_exec_credentia
  */
 MUST_CHECK int kube_exec_run(const struct kube_config *config, struct deadline deadline,
                              struct kube_exec_credential *ret, struct error *err);
+/** What a plugin of `config` wrote. Errors: those of base/json.h. */
+MUST_CHECK int kube_exec_parse(const struct kube_config *config, const char *data, size_t size,
+                               struct kube_exec_credential *ret, struct error *err);

@@ -52,8 +52,12 @@ int kv_replicate_fleet_buckets(struct nats_connection *connection, int replicas,
     natsStatus status = handle ? natsConnection_JetStream(&jetstream, handle, &options) : NATS_NOT_YET_CONNECTED;
     if (status != NATS_OK)
         return error_set_nats(err, status, "replicating buckets", NULL);
-    for (const char *const *name = wire_buckets; *name; name++)
-        if (replicate(jetstream, *name, replicas, err) < 0)
-            return -1;
-    return 0;
+    /* All are asked for, whatever becomes of one: who asks again need not do so once for each of them. */
+    for (const char *const *name = wire_buckets; *name; name++) {
+        cleanup_error struct error failure = ERROR_INIT;
+
+        if (replicate(jetstream, *name, replicas, &failure) < 0 && !error_is_set(err))
+            error_move(err, &failure);
+    }
+    return error_is_set(err) ? -1 : 0;
 }

@@ -13,6 +13,7 @@
 #define RETRY_MIN_MS      100
 #define RETRY_MAX_MS      5000
 #define CHECK_MS          30000
+#define REPLICATE_MS      2000 /* between two tries to have the buckets on every server */
 #define FLUSH_MS          3000
 #define TROUBLE_REPEAT_MS 600000 /* the same trouble is logged again after this */
 
@@ -46,8 +47,10 @@ struct nats_link {
     int64_t trouble_at_ms;
     int trouble_code;
 
-    int64_t check_at_ms; /* the thread's own, like retry_ms */
+    int64_t check_at_ms; /* the thread's own, like those below */
     int retry_ms;
+    bool replicated;       /* the buckets are on every server */
+    bool replication_told; /* that they cannot be was logged */
 };
 
 static void on_begin(void *context, uint64_t made_us __attribute__((unused)))
@@ -117,6 +120,8 @@ static void on_trouble(void *context, const struct error *trouble)
 
 static int bring_up(struct nats_link *link, struct error *err)
 {
+    link->replicated = false; /* a bucket may be another one */
+    link->replication_told = false;
     if (nats_connection_flush(link->connection, deadline_in_ms(FLUSH_MS), err) < 0 ||
         kv_ensure_fleet_buckets(link->connection, err) < 0)
         return -1;
@@ -146,6 +151,22 @@ static int check(struct nats_link *link, struct error *err)
     return 0;
 }
 
+/** Have the buckets on every server of a cluster, or come back soon: a server may not have joined it yet. */
+static void replicate(struct nats_link *link)
+{
+    cleanup_error struct error failure = ERROR_INIT;
+
+    if (link->options.replicas < 2 || link->replicated)
+        return;
+    link->replicated = kv_replicate_fleet_buckets(link->connection, link->options.replicas, &failure) == 0;
+    if (link->replicated)
+        return;
+    link->check_at_ms = clock_monotonic_ms() + REPLICATE_MS;
+    if (!link->replication_told && !error_is(&failure, &kv_error_domain, KV_UNAVAILABLE))
+        log_trouble("the buckets cannot be replicated, trying again", &failure);
+    link->replication_told = true;
+}
+
 /** Bring up or check; without the mutex. */
 static void take_turn(struct nats_link *link, uint64_t epoch, bool up)
 {
@@ -159,6 +180,7 @@ static void take_turn(struct nats_link *link, uint64_t epoch, bool up)
     pthread_mutex_unlock(&link->mutex);
     if (done) {
         link->retry_ms = 0;
+        replicate(link);
         return;
     }
     link->retry_ms = first ? RETRY_MIN_MS : link->retry_ms * 2;

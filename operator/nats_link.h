@@ -3,7 +3,8 @@
 
 /*
  * Keeps the fleet told of what is in NATS: after every connect the buckets are made where missing and watched anew, and
- * now and then it is checked that nothing was missed.
+ * now and then it is checked that nothing was missed. In a cluster of servers the buckets are replicated: nobody else is
+ * sure to reach NATS. What stands in the way of that stands in the way of nothing else.
  */
 
 #include "messaging/connection.h"
@@ -15,6 +16,7 @@ struct nats_link_options {
     struct fleet *fleet;       /**< must outlive it, like metrics */
     struct metrics *metrics;
     int check_interval_ms; /**< 0: 30000 */
+    int replicas;          /**< servers the buckets are to be on; 0 or 1: as they are */
 };
 
 struct nats_link;

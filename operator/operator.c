@@ -210,6 +210,7 @@ static int open_nats(struct program *program, struct error *err)
                  .credentials = program->credentials},
         .fleet = program->fleet,
         .metrics = &program->metrics,
+        .replicas = options->nats_replicas,
     };
     return nats_link_start(&link, &program->link, err);
 }

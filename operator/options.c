@@ -19,6 +19,8 @@ static const char help[] =
     "  --nats-url URL             of NATS; several with commas (HARMONY_FLEET_NATS_URL)\n"
     "  --nats-user NAME           (HARMONY_FLEET_NATS_USER)\n"
     "  --nats-password-file PATH  a file only its owner may read (HARMONY_FLEET_NATS_PASSWORD_FILE)\n"
+    "  --nats-replicas N          servers of a cluster to keep the buckets on (HARMONY_FLEET_NATS_REPLICAS), default "
+    "1\n"
     "  --namespace NAME           of the lease (POD_NAMESPACE)\n"
     "  --watch-namespace NAME     of the Deployments; default: the same\n"
     "  --identity NAME            among replicas (POD_NAME), default: host name and process id\n"
@@ -53,6 +55,7 @@ static const struct option_row rows[] = {
     {"nats-url", "HARMONY_FLEET_NATS_URL", NULL, AT(nats_urls), OPTION_LIST, 0},
     {"nats-user", "HARMONY_FLEET_NATS_USER", NULL, AT(nats_user), OPTION_TEXT, 0},
     {"nats-password-file", "HARMONY_FLEET_NATS_PASSWORD_FILE", NULL, AT(nats_password_file), OPTION_TEXT, 0},
+    {"nats-replicas", "HARMONY_FLEET_NATS_REPLICAS", "1", AT(nats_replicas), OPTION_INTEGER, 1},
     {"namespace", "POD_NAMESPACE", NULL, AT(namespace_name), OPTION_TEXT, 0},
     {"watch-namespace", NULL, NULL, AT(watch_namespace), OPTION_TEXT, 0},
     {"identity", "POD_NAME", NULL, AT(identity), OPTION_TEXT, 0},

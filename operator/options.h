@@ -16,6 +16,7 @@ struct operator_options {
     struct text_list nats_urls;
     char *nats_user; /**< NULL: none */
     char *nats_password_file;
+    int nats_replicas;     /**< servers of NATS the buckets are to be on */
     char *namespace_name;  /**< of the lease; NULL: the client's */
     char *watch_namespace; /**< of the Deployments; NULL: the same */
     char *identity;        /**< among the operators that want to lead */

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "harness/program.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_host.h"
 
 #define STARTS    15
 #define BRING_UPS 9
@@ -71,9 +71,9 @@ int bench_agent_start(struct bench *bench, struct error *err)
 {
     CLEANUP(host_agent_free) struct host_agent *agent = NULL;
     cleanup_samples struct samples milliseconds = {0};
-    struct host_agent_options options = {.podman = host_stack_podman(bench->stack)};
+    struct host_agent_options options = {.podman = host_stack_podman(bench->host)};
 
-    if (host_agent_new(bench->stack, &options, &agent, err) < 0)
+    if (host_agent_new(bench->host, &options, &agent, err) < 0)
         return -1;
     for (int i = 0; i < STARTS; i++) {
         if (host_agent_stop(agent, NULL, NULL, err) < 0)
@@ -116,12 +116,12 @@ static int time_has_come(void *context, struct text_buffer *state, struct error 
 int bench_agent_memory(struct bench *bench, struct error *err)
 {
     CLEANUP(host_agent_free) struct host_agent *agent = NULL;
-    struct host_agent_options options = {.podman = host_stack_podman(bench->stack)};
+    struct host_agent_options options = {.podman = host_stack_podman(bench->host)};
     int64_t until_ms = clock_monotonic_ms() + bench->idle_s * 1000;
     static const struct wait_options second = {.interval_ms = 200};
     double pss, private_dirty, private_clean;
 
-    if (host_agent_new(bench->stack, &options, &agent, err) < 0 ||
+    if (host_agent_new(bench->host, &options, &agent, err) < 0 ||
         wait_until("the idle time", time_has_come, &until_ms, &second, deadline_in_ms(bench->idle_s * 1000 + 5000),
                    err) < 0)
         return -1;

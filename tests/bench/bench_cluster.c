@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
-/*
- * fleet-bench-cluster [RUNS]: measure a native cluster of its own, and print. The one that runs share is left alone.
- */
-
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/log.h"
 #include "fixtures/cluster_admin.h"
 #include "fixtures/cluster_sandbox.h"
-#include "harness/run.h"
 #include "kubernetes/kube_object.h"
 #include "kubernetes/kube_watch.h"
-#include "tests/bench/samples.h"
+#include "tests/bench/bench.h"
 
-#define USAGE_EXIT_CODE 64 /* EX_USAGE of sysexits.h */
-#define RUNS            3
-#define RUNS_MAX        100
-#define STEP_MS         120000
-#define SERVICE         "cluster"
+#define RUNS    3
+#define STEP_MS 120000
+#define SERVICE "cluster"
 
 struct figures {
     struct samples up_s;
@@ -85,19 +75,22 @@ static int measure_once(const struct cluster_native_place *place, struct figures
     return 0;
 }
 
-static int measure(struct run *run, int runs, struct error *err)
+/** The clusters are of the run: their network, control groups and processes are known by its name. */
+static int measure(struct bench *bench, struct error *err)
 {
-    cleanup_free char *directory = text_format("%s/" SERVICE, run_directory(run));
-    cleanup_free char *mark = run_mark(run, SERVICE);
-    const struct cluster_native_place place = {run_id(run), directory, mark};
+    if (bench_run(bench, err) < 0)
+        return -1;
+    cleanup_free char *directory = text_format("%s/" SERVICE, run_directory(bench->run));
+    cleanup_free char *mark = run_mark(bench->run, SERVICE);
+    const struct cluster_native_place place = {run_id(bench->run), directory, mark};
     cleanup_figures struct figures figures = {0};
 
-    if (run_journal(run, RESOURCE_CGROUP, run_id(run), err) < 0 ||
-        run_journal(run, RESOURCE_NETWORK_NAMESPACE, run_id(run), err) < 0 ||
-        run_journal(run, RESOURCE_PROCESS, SERVICE, err) < 0)
+    if (run_journal(bench->run, RESOURCE_CGROUP, run_id(bench->run), err) < 0 ||
+        run_journal(bench->run, RESOURCE_NETWORK_NAMESPACE, run_id(bench->run), err) < 0 ||
+        run_journal(bench->run, RESOURCE_PROCESS, SERVICE, err) < 0)
         return -1;
-    for (int i = 0; i < runs; i++) {
-        fprintf(stderr, "measuring a cluster, %d of %d …\n", i + 1, runs);
+    for (int i = 0; i < bench->runs; i++) {
+        fprintf(stderr, "  cluster %d of %d\n", i + 1, bench->runs);
         if (measure_once(&place, &figures, err) < 0)
             return -1;
     }
@@ -110,22 +103,16 @@ static int measure(struct run *run, int runs, struct error *err)
 
 int main(int argc, char **argv)
 {
-    static const struct run_options options = {.label = "bench cluster"};
-    cleanup_error struct error err = ERROR_INIT;
-    cleanup_error struct error left = ERROR_INIT;
-    struct run *run = NULL;
-    long runs = argc > 1 ? strtol(argv[1], NULL, 10) : RUNS;
+    static const struct bench_group group = {"native", "nothing → a Ready node; asked again; a Pod; taken down",
+                                             measure, false};
+    static const struct bench_suite suite = {
+        .program = "fleet-bench-cluster",
+        .label = "bench cluster",
+        .text = "Measure native clusters of its own. The one that runs share is left alone.",
+        .groups = &group,
+        .group_count = 1,
+        .runs = RUNS,
+    };
 
-    log_start("fleet-bench-cluster");
-    if (argc > 2 || runs < 1 || runs > RUNS_MAX) {
-        fprintf(stderr, "usage: fleet-bench-cluster [RUNS]\n");
-        return USAGE_EXIT_CODE;
-    }
-    if (run_start(&options, &run, &err) == 0)
-        (void)!measure(run, (int)runs, &err);
-    if (error_is_set(&err))
-        log_failure("the benchmark broke off", &err);
-    if (run && run_finish(run, &left) < 0)
-        log_failure("the run left something behind", &left);
-    return error_is_set(&err) || error_is_set(&left) ? EXIT_FAILURE : EXIT_SUCCESS;
+    return bench_main(&suite, argc, argv);
 }

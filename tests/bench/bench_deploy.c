@@ -5,7 +5,7 @@
 
 #include "agent/reconciler.h"
 #include "base/memory.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_host.h"
 
 #define PAIRS       11
 #define DEPLOYMENTS 20
@@ -33,7 +33,7 @@ struct pair {
 /** Desired state put → Running read from KV. */
 static int time_deploy(const struct pair *pair, double *ret_ms, struct error *err)
 {
-    struct nats_connection *admin = host_stack_admin(pair->bench->stack);
+    struct nats_connection *admin = host_stack_admin(pair->bench->host);
     const char *device = host_agent_device(pair->agent);
     cleanup_free char *deployment = host_stack_unique_name("bench");
     struct deadline deadline = deadline_in_ms(30000);
@@ -52,7 +52,7 @@ static int time_deploy(const struct pair *pair, double *ret_ms, struct error *er
 /** `podman run -d` of the same image in the same podman; `remote` through the API service, else podman itself. */
 static int time_podman_run(const struct pair *pair, bool remote, double *ret_ms, struct error *err)
 {
-    struct podman_host *podman = host_stack_podman(pair->bench->stack);
+    struct podman_host *podman = host_stack_podman(pair->bench->host);
     static const char *const run[] = {"run", "--detach", IMAGE_TOOLBOX, "sleep", "100000", NULL};
     cleanup_free char *id = NULL;
     int64_t started_us = clock_monotonic_us();
@@ -69,10 +69,10 @@ int bench_deploy(struct bench *bench, struct error *err)
 {
     CLEANUP(host_agent_free) struct host_agent *agent = NULL;
     CLEANUP(score_free) struct score *score = sleeping_score();
-    struct host_agent_options options = {.podman = host_stack_podman(bench->stack)};
+    struct host_agent_options options = {.podman = host_stack_podman(bench->host)};
     cleanup_samples struct samples deploy = {0}, run = {0}, remote = {0}, ratio = {0}, remote_ratio = {0};
 
-    if (host_agent_new(bench->stack, &options, &agent, err) < 0)
+    if (host_agent_new(bench->host, &options, &agent, err) < 0)
         return -1;
     struct pair pair = {bench, agent, score};
     for (int i = 0; i < PAIRS; i++) {
@@ -195,7 +195,7 @@ int bench_reconcile(struct bench *bench, struct error *err)
     struct reconciler_options options = {
         .device_id = "bench-reconcile",
         .state_directory = state_directory,
-        .podman_socket = podman_host_socket(host_stack_podman(bench->stack)),
+        .podman_socket = podman_host_socket(host_stack_podman(bench->host)),
         .runtime_enabled = true,
         .interval_ms = 3600 * 1000,
         .sink = {count_running, ignore_removed, ignore_runtime, &running},

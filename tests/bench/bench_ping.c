@@ -3,7 +3,7 @@
 
 #include "base/process.h"
 #include "harness/program.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_host.h"
 
 /*
  * FleetCommandsClient::ping against what nats.c alone can do: a second process that answers every request with a fixed
@@ -152,9 +152,9 @@ int bench_ping(struct bench *bench, struct error *err)
     CLEANUP(process_free) struct process *responder = NULL;
     static const struct host_agent_options options = {.podman = NULL};
 
-    if (host_agent_new(bench->stack, &options, &agent, err) < 0 || start_responder(bench->stack, &responder, err) < 0 ||
-        wait_until("the raw responder", answers, nats_connection_handle(host_stack_admin(bench->stack)), NULL,
+    if (host_agent_new(bench->host, &options, &agent, err) < 0 || start_responder(bench->host, &responder, err) < 0 ||
+        wait_until("the raw responder", answers, nats_connection_handle(host_stack_admin(bench->host)), NULL,
                    deadline_in_ms(5000), err) < 0)
         return -1;
-    return measure(bench->stack, host_agent_device(agent), err);
+    return measure(bench->host, host_agent_device(agent), err);
 }

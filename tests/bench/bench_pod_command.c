@@ -3,7 +3,7 @@
 #include "tests/bench/bench_command.h"
 #include "tests/bench/bench_pod.h"
 
-int bench_pod_ping(struct pod_bench *bench, struct error *err)
+int bench_pod_ping(struct bench *bench, struct error *err)
 {
     static const char *const environment[] = {"FLEET_E2E_REQUIRE=pod", "FLEET_E2E_KEEP", NULL};
     cleanup_samples struct samples seconds = {0};
@@ -19,7 +19,7 @@ int bench_pod_ping(struct pod_bench *bench, struct error *err)
     return 0;
 }
 
-int bench_cluster_up(struct pod_bench *bench, struct error *err)
+int bench_cluster_up(struct bench *bench, struct error *err)
 {
     cleanup_samples struct samples up = {0}, again = {0};
     cleanup_free char *program = NULL;

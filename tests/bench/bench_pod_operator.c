@@ -19,7 +19,7 @@ static char *deployment_name(int number)
     return text_format("size-%03d", number);
 }
 
-static int apply_all(struct pod_bench *bench, const struct simulation *simulation, struct error *err)
+static int apply_all(struct bench *bench, const struct simulation *simulation, struct error *err)
 {
     for (int i = 0; i < DEPLOYMENTS; i++) {
         cleanup_free char *name = deployment_name(i);
@@ -36,24 +36,24 @@ static int apply_all(struct pod_bench *bench, const struct simulation *simulatio
     return 0;
 }
 
-static int remove_all(struct pod_bench *bench, struct error *err)
+static int remove_all(struct bench *bench, struct error *err)
 {
     for (int i = 0; i < DEPLOYMENTS; i++) {
         cleanup_free char *name = deployment_name(i);
 
-        if (pod_remove(bench->stack, name, err) < 0)
+        if (pod_remove(bench->pods, name, err) < 0)
             return -1;
     }
     return 0;
 }
 
-int bench_operator_size(struct pod_bench *bench, struct error *err)
+int bench_operator_size(struct bench *bench, struct error *err)
 {
     CLEANUP(simulation_free) struct simulation *simulation = NULL;
     double resident, anonymous;
     pid_t pid;
 
-    if (pod_bench_stack(bench, err) < 0 || operator_pid(bench->stack, &pid, err) < 0 ||
+    if (pod_bench_stack(bench, err) < 0 || operator_pid(bench->pods, &pid, err) < 0 ||
         pod_bench_simulate(bench, DEVICES, 0, &simulation, err) < 0 || apply_all(bench, simulation, err) < 0 ||
         process_memory_kb(pid, "VmRSS", &resident, err) < 0 || process_memory_kb(pid, "RssAnon", &anonymous, err) < 0)
         return -1;
@@ -91,10 +91,10 @@ struct cost {
     double api_writes;
 };
 
-static int read_cost(struct pod_bench *bench, pid_t pid, struct cost *ret, struct error *err)
+static int read_cost(struct bench *bench, pid_t pid, struct cost *ret, struct error *err)
 {
-    if (operator_metric(bench->stack, WRITES, &ret->writes, err) < 0 ||
-        api_server_fleet_writes(bench->stack, &ret->api_writes, err) < 0)
+    if (operator_metric(bench->pods, WRITES, &ret->writes, err) < 0 ||
+        api_server_fleet_writes(bench->pods, &ret->api_writes, err) < 0)
         return -1;
     return process_cpu_s(pid, &ret->cpu_s, err);
 }
@@ -107,7 +107,7 @@ static int time_has_come(void *context, struct text_buffer *state, struct error 
     return clock_monotonic_ms() >= *until_ms;
 }
 
-static int watch_idle(struct pod_bench *bench, pid_t pid, struct error *err)
+static int watch_idle(struct bench *bench, pid_t pid, struct error *err)
 {
     int64_t until_ms = clock_monotonic_ms() + bench->idle_s * 1000;
     static const struct wait_options second = {.interval_ms = 200};
@@ -126,7 +126,7 @@ static int watch_idle(struct pod_bench *bench, pid_t pid, struct error *err)
     return 0;
 }
 
-int bench_heartbeats(struct pod_bench *bench, struct error *err)
+int bench_heartbeats(struct bench *bench, struct error *err)
 {
     CLEANUP(simulation_free) struct simulation *simulation = NULL;
     static const struct wait_options seldom = {.interval_ms = 200};
@@ -134,14 +134,14 @@ int bench_heartbeats(struct pod_bench *bench, struct error *err)
     double resident;
     pid_t pid;
 
-    if (pod_bench_stack(bench, err) < 0 || operator_pid(bench->stack, &pid, err) < 0)
+    if (pod_bench_stack(bench, err) < 0 || operator_pid(bench->pods, &pid, err) < 0)
         return -1;
     int64_t started_us = clock_monotonic_us();
-    if (pod_bench_simulate(bench, bench->many, 0, &simulation, err) < 0)
+    if (pod_bench_simulate(bench, bench->devices, 0, &simulation, err) < 0)
         return -1;
-    bench_print("heartbeats_10k_devices", bench->many, "devices");
+    bench_print("heartbeats_10k_devices", bench->devices, "devices");
     bench_print("heartbeats_10k_online_s", (double)(clock_monotonic_us() - started_us) / 1e6, "s");
-    quiet.stack = bench->stack;
+    quiet.stack = bench->pods;
     quiet.since_ms = clock_monotonic_ms();
     if (wait_until("the operator to be quiet", is_quiet, &quiet, &seldom, deadline_in_ms(QUIET_IN_MS), err) < 0 ||
         watch_idle(bench, pid, err) < 0 || process_memory_kb(pid, "VmRSS", &resident, err) < 0)

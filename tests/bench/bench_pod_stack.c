@@ -19,31 +19,23 @@
 #define ONLINE "harmony_fleet_operator_devices{phase=\"Online\"}"
 #define QUEUED "harmony_fleet_operator_queue_length"
 
-static int start_run(struct pod_bench *bench, struct error *err)
-{
-    static const struct run_options options = {.label = "bench pod"};
-
-    return bench->run ? 0 : run_start(&options, &bench->run, err);
-}
-
-int pod_bench_stack(struct pod_bench *bench, struct error *err)
+int pod_bench_stack(struct bench *bench, struct error *err)
 {
     static const struct stack_options no_devices = {.num_devices = 0};
 
-    if (bench->stack)
+    if (bench->pods)
         return 0;
-    if (start_run(bench, err) < 0)
+    if (bench_run(bench, err) < 0)
         return -1;
-    return stack_new(bench->run, NULL, &no_devices, &bench->stack, err);
+    return stack_new(bench->run, NULL, &no_devices, &bench->pods, err);
 }
 
-int pod_bench_simulate(struct pod_bench *bench, int devices, int connections, struct simulation **ret,
-                       struct error *err)
+int pod_bench_simulate(struct bench *bench, int devices, int connections, struct simulation **ret, struct error *err)
 {
     const struct simulation_options options = {
         .directory = run_directory(bench->run),
-        .nats_url = stack_nats_url(bench->stack),
-        .credentials = host_stack_admin_credentials(stack_infra(bench->stack)),
+        .nats_url = stack_nats_url(bench->pods),
+        .credentials = host_stack_admin_credentials(stack_infra(bench->pods)),
         .devices = devices,
         .connections = connections,
         .heartbeat_ms = 15000,
@@ -56,7 +48,7 @@ int pod_bench_simulate(struct pod_bench *bench, int devices, int connections, st
 }
 
 struct online_wait {
-    struct pod_bench *bench;
+    struct bench *bench;
     int devices;
 };
 
@@ -65,14 +57,14 @@ static int are_online(void *context, struct text_buffer *state, struct error *er
     const struct online_wait *wait = context;
     double online, queued;
 
-    if (operator_metric(wait->bench->stack, ONLINE, &online, err) < 0 ||
-        operator_metric(wait->bench->stack, QUEUED, &queued, err) < 0)
+    if (operator_metric(wait->bench->pods, ONLINE, &online, err) < 0 ||
+        operator_metric(wait->bench->pods, QUEUED, &queued, err) < 0)
         return -1;
     text_buffer_format(state, "%.0f of %d online, %.0f keys queued", online, wait->devices, queued);
     return online == wait->devices && queued == 0;
 }
 
-int pod_bench_wait_online(struct pod_bench *bench, int devices, struct error *err)
+int pod_bench_wait_online(struct bench *bench, int devices, struct error *err)
 {
     static const struct wait_options seldom = {.interval_ms = 100};
     struct online_wait wait = {bench, devices};
@@ -80,14 +72,14 @@ int pod_bench_wait_online(struct pod_bench *bench, int devices, struct error *er
     return wait_until("the operator to know the devices", are_online, &wait, &seldom, deadline_in_ms(ONLINE_MS), err);
 }
 
-int pod_bench_end_simulation(struct pod_bench *bench, struct simulation *simulation, struct error *err)
+int pod_bench_end_simulation(struct bench *bench, struct simulation *simulation, struct error *err)
 {
     if (simulation_stop(simulation, deadline_in_ms(STEP_MS), err) < 0)
         return -1;
     return pod_bench_wait_online(bench, 0, err);
 }
 
-int pod_bench_apply(struct pod_bench *bench, const struct simulation *simulation, const char *name, int group,
+int pod_bench_apply(struct bench *bench, const struct simulation *simulation, const char *name, int group,
                     struct error *err)
 {
     cleanup_free char *in_group = group < 0 ? text_copy("") : text_format(",\"group\":\"g%d\"", group);
@@ -95,7 +87,7 @@ int pod_bench_apply(struct pod_bench *bench, const struct simulation *simulation
         text_format("{\"targetSelector\":{\"matchLabels\":{\"simulator\":\"%s\"%s}},\"score\":" POD_SCORE "}",
                     simulation_suffix(simulation), in_group);
 
-    return pod_apply_spec(bench->stack, name, spec, err);
+    return pod_apply_spec(bench->pods, name, spec, err);
 }
 
 struct succeeded_wait {
@@ -110,16 +102,16 @@ static int has_succeeded(void *context, const cJSON *object, struct error *err _
            kube_number(object, "status.aggregate.succeeded", -1) == wait->devices;
 }
 
-int pod_bench_wait_succeeded(struct pod_bench *bench, const char *name, long devices, struct error *err)
+int pod_bench_wait_succeeded(struct bench *bench, const char *name, long devices, struct error *err)
 {
     struct succeeded_wait wait = {devices};
 
-    return kube_wait(stack_kube(bench->stack), &fleet_deployments, stack_namespace(bench->stack), name, has_succeeded,
+    return kube_wait(stack_kube(bench->pods), &fleet_deployments, stack_namespace(bench->pods), name, has_succeeded,
                      &wait, deadline_in_ms(STEP_MS), err);
 }
 
 /** Bring-up: no namespace → first ping answered. */
-static int time_bring_up(struct pod_bench *bench, double *ret_s, struct error *err)
+static int time_bring_up(struct bench *bench, double *ret_s, struct error *err)
 {
     static const struct stack_options one_device = {.num_devices = 1};
     CLEANUP(ping_reply_free) struct ping_reply *reply = NULL;
@@ -134,11 +126,11 @@ static int time_bring_up(struct pod_bench *bench, double *ret_s, struct error *e
     return 0;
 }
 
-int bench_pod_bring_up(struct pod_bench *bench, struct error *err)
+int bench_pod_bring_up(struct bench *bench, struct error *err)
 {
     cleanup_samples struct samples seconds = {0};
 
-    if (start_run(bench, err) < 0)
+    if (bench_run(bench, err) < 0)
         return -1;
     for (int i = -1; i < bench->runs; i++) { /* the first may have to bring up the cluster and build images */
         double one;
@@ -175,7 +167,7 @@ static int expect_entry(kvWatcher *watcher, bool put, struct error *err)
     }
 }
 
-static int time_key(struct pod_bench *bench, const struct simulation *simulation, kvWatcher *watcher, double *ret_ms,
+static int time_key(struct bench *bench, const struct simulation *simulation, kvWatcher *watcher, double *ret_ms,
                     struct error *err)
 {
     cleanup_free char *name = host_stack_unique_name("key");
@@ -184,12 +176,12 @@ static int time_key(struct pod_bench *bench, const struct simulation *simulation
     if (pod_bench_apply(bench, simulation, name, -1, err) < 0 || expect_entry(watcher, true, err) < 0)
         return -1;
     *ret_ms = (double)(clock_monotonic_us() - started_us) / 1e3;
-    if (pod_remove(bench->stack, name, err) < 0)
+    if (pod_remove(bench->pods, name, err) < 0)
         return -1;
     return expect_entry(watcher, false, err);
 }
 
-static int time_keys(struct pod_bench *bench, const struct simulation *simulation, kvWatcher *watcher,
+static int time_keys(struct bench *bench, const struct simulation *simulation, kvWatcher *watcher,
                      struct samples *milliseconds, struct error *err)
 {
     for (int i = -1; i < KEY_ROUNDS; i++) {
@@ -202,7 +194,7 @@ static int time_keys(struct pod_bench *bench, const struct simulation *simulatio
     return 0;
 }
 
-int bench_cr_to_key(struct pod_bench *bench, struct error *err)
+int bench_cr_to_key(struct bench *bench, struct error *err)
 {
     CLEANUP(simulation_free) struct simulation *simulation = NULL;
     CLEANUP(kv_bucket_free) struct kv_bucket *bucket = NULL;
@@ -211,7 +203,7 @@ int bench_cr_to_key(struct pod_bench *bench, struct error *err)
     struct wire_key filter;
 
     if (pod_bench_stack(bench, err) < 0 || pod_bench_simulate(bench, 1, 0, &simulation, err) < 0 ||
-        kv_bucket_open(stack_admin(bench->stack), BUCKET_DESIRED_STATE, 0, &bucket, err) < 0)
+        kv_bucket_open(stack_admin(bench->pods), BUCKET_DESIRED_STATE, 0, &bucket, err) < 0)
         return -1;
     cleanup_free char *device = simulation_device(simulation, 0);
     if (desired_state_filter(device, &filter, err) < 0)
@@ -229,8 +221,7 @@ int bench_cr_to_key(struct pod_bench *bench, struct error *err)
     return pod_bench_end_simulation(bench, simulation, err);
 }
 
-static int time_converge(struct pod_bench *bench, const struct simulation *simulation, double *ret_ms,
-                         struct error *err)
+static int time_converge(struct bench *bench, const struct simulation *simulation, double *ret_ms, struct error *err)
 {
     cleanup_free char *name = host_stack_unique_name("converge");
     int64_t started_us = clock_monotonic_us();
@@ -240,10 +231,10 @@ static int time_converge(struct pod_bench *bench, const struct simulation *simul
         return -1;
     *ret_ms = (double)(clock_monotonic_us() - started_us) / 1e3;
     fprintf(stderr, "  %d devices converged: %.0f ms\n", CONVERGE, *ret_ms);
-    return pod_remove(bench->stack, name, err);
+    return pod_remove(bench->pods, name, err);
 }
 
-int bench_converge(struct pod_bench *bench, struct error *err)
+int bench_converge(struct bench *bench, struct error *err)
 {
     CLEANUP(simulation_free) struct simulation *simulation = NULL;
     cleanup_samples struct samples milliseconds = {0};

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_host.h"
 #include "tests/fault/bring_up_kill.h"
 
 #define KILLS 20

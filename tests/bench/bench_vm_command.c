@@ -23,7 +23,7 @@ static int time_ctest(const struct ctest *ctest, double *ret_s, struct error *er
     return bench_time_ctest(ctest->option, ctest->value, environment, ret_s, err);
 }
 
-static int bench_ctest(const struct vm_bench *bench, const char *name, const struct ctest *ctest, bool warm_up,
+static int bench_ctest(const struct bench *bench, const char *name, const struct ctest *ctest, bool warm_up,
                        struct error *err)
 {
     cleanup_samples struct samples seconds = {0};
@@ -39,40 +39,40 @@ static int bench_ctest(const struct vm_bench *bench, const char *name, const str
     return 0;
 }
 
-int bench_vm_ping(struct vm_bench *bench, struct error *err)
+int bench_vm_ping(struct bench *bench, struct error *err)
 {
     static const struct ctest ping = {"-R", "vm_ping", "FLEET_E2E_VM_BASE=snapshot", NULL};
 
     return bench_ctest(bench, "vm_ping_warm_s", &ping, true, err);
 }
 
-int bench_vm_ping_image(struct vm_bench *bench, struct error *err)
+int bench_vm_ping_image(struct bench *bench, struct error *err)
 {
     static const struct ctest ping = {"-R", "vm_ping", "FLEET_E2E_VM_BASE=image", NULL};
 
     return bench_ctest(bench, "vm_ping_image_s", &ping, false, err);
 }
 
-int bench_vm_x86_ping(struct vm_bench *bench, struct error *err)
+int bench_vm_x86_ping(struct bench *bench, struct error *err)
 {
     static const struct ctest ping = {"-R", "vm_ping", "FLEET_E2E_VM_BASE=snapshot", "FLEET_E2E_VM_ARCH=x86_64"};
 
     return bench_ctest(bench, "vm_x86_ping_warm_s", &ping, true, err);
 }
 
-int bench_vm_suite(struct vm_bench *bench, struct error *err)
+int bench_vm_suite(struct bench *bench, struct error *err)
 {
     static const struct ctest suite = {"-L", "^vm$", "FLEET_E2E_VM_BASE=snapshot", NULL};
 
     return bench_ctest(bench, "vm_suite_s", &suite, false, err);
 }
 
-int bench_vm_image_build(struct vm_bench *bench, struct error *err)
+int bench_vm_image_build(struct bench *bench, struct error *err)
 {
     struct vm_environment vm;
     double seconds;
 
-    if (vm_bench_run(bench, err) < 0 || vm_environment_read(&vm, err) < 0)
+    if (bench_run(bench, err) < 0 || vm_environment_read(&vm, err) < 0)
         return -1;
     cleanup_free char *directory = text_format("%s/cold-cache", run_directory(bench->run));
     cleanup_free char *cache = text_format("FLEET_CACHE=%s", directory);

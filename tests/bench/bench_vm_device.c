@@ -11,40 +11,40 @@
 #define STEP_MS 120000
 
 /** Infra without devices: each group brings its own. */
-static int bring_up_stack(struct vm_bench *bench, struct error *err)
+static int bring_up_stack(struct bench *bench, struct error *err)
 {
     static const struct vm_stack_options no_devices = {.devices = 0};
 
-    if (bench->stack)
+    if (bench->vms)
         return 0;
-    if (vm_bench_run(bench, err) < 0)
+    if (bench_run(bench, err) < 0)
         return -1;
-    return vm_stack_new(bench->run, NULL, &no_devices, &bench->stack, err);
+    return vm_stack_new(bench->run, NULL, &no_devices, &bench->vms, err);
 }
 
 /** The next measurement is to have the machine for itself. Its files stay until the stack ends. */
-static int take_down(struct vm_bench *bench, const struct vm_device *device, struct error *err)
+static int take_down(struct bench *bench, const struct vm_device *device, struct error *err)
 {
     bool changed = false;
 
-    return hypervisor_remove_domain(vm_host_hypervisor(vm_stack_host(bench->stack)), vm_device_domain(device), &changed,
+    return hypervisor_remove_domain(vm_host_hypervisor(vm_stack_host(bench->vms)), vm_device_domain(device), &changed,
                                     err);
 }
 
-static int time_restore(struct vm_bench *bench, double *ret_s, struct error *err)
+static int time_restore(struct bench *bench, double *ret_s, struct error *err)
 {
     static const struct vm_device_options bare = {.base = "snapshot", .without_agent = true};
     struct vm_device *device = NULL;
     int64_t started_us = clock_monotonic_us();
 
-    if (vm_stack_add_device(bench->stack, &bare, &device, err) < 0 || vm_device_shell(device, "true", NULL, err) < 0)
+    if (vm_stack_add_device(bench->vms, &bare, &device, err) < 0 || vm_device_shell(device, "true", NULL, err) < 0)
         return -1;
     *ret_s = (double)(clock_monotonic_us() - started_us) / 1e6;
     fprintf(stderr, "  restored, first command done: %.2f s\n", *ret_s);
     return take_down(bench, device, err);
 }
 
-int bench_vm_restore(struct vm_bench *bench, struct error *err)
+int bench_vm_restore(struct bench *bench, struct error *err)
 {
     cleanup_samples struct samples seconds = {0};
 
@@ -62,9 +62,9 @@ int bench_vm_restore(struct vm_bench *bench, struct error *err)
 }
 
 /** hello-web with its port published, as the suite deploys it. Caller frees. */
-static struct score *web_score(const struct vm_bench *bench)
+static struct score *web_score(const struct bench *bench)
 {
-    cleanup_free char *image = vm_stack_image(bench->stack, "hello-web:v1");
+    cleanup_free char *image = vm_stack_image(bench->vms, "hello-web:v1");
     cleanup_free char *json = text_format("{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":"
                                           "\"%s\",\"ports\":[\"8080:80\"]}]}}",
                                           image);
@@ -77,10 +77,10 @@ static struct score *web_score(const struct vm_bench *bench)
 }
 
 /** Desired state put → Running read from KV. The deployment is removed again. */
-static int time_deploy(struct vm_bench *bench, const char *device, const struct score *score, double *ret_s,
+static int time_deploy(struct bench *bench, const char *device, const struct score *score, double *ret_s,
                        struct error *err)
 {
-    struct nats_connection *admin = host_stack_admin(vm_stack_infra(bench->stack));
+    struct nats_connection *admin = host_stack_admin(vm_stack_infra(bench->vms));
     cleanup_free char *deployment = host_stack_unique_name("bench");
     uint64_t revision;
     int64_t started_us = clock_monotonic_us();
@@ -95,14 +95,14 @@ static int time_deploy(struct vm_bench *bench, const char *device, const struct 
     return wait_for_removed(admin, device, deployment, deadline_in_ms(STEP_MS), err);
 }
 
-int bench_vm_lifecycle(struct vm_bench *bench, struct error *err)
+int bench_vm_lifecycle(struct bench *bench, struct error *err)
 {
     static const struct vm_device_options usual = {0};
     cleanup_samples struct samples seconds = {0};
     struct vm_device *device = NULL;
     double one;
 
-    if (bring_up_stack(bench, err) < 0 || vm_stack_add_device(bench->stack, &usual, &device, err) < 0)
+    if (bring_up_stack(bench, err) < 0 || vm_stack_add_device(bench->vms, &usual, &device, err) < 0)
         return -1;
     CLEANUP(score_free) struct score *score = web_score(bench);
     const char *id = vm_device_id(device);

@@ -15,6 +15,7 @@
 
 #define PROCESS_NAME "ssh-device"
 #define START_MS     20000
+#define ASK_MS       60000
 
 static const char sshd_config[] = "Port 22\n"
                                   "Port 2222\n"
@@ -161,6 +162,21 @@ int ssh_device_open(const struct ssh_device *device, const char *user, struct ss
     struct ssh_session_options options = ssh_device_options(device, user);
 
     return ssh_session_open(&options, deadline_in_ms(START_MS), ret, err);
+}
+
+int ssh_device_ask(struct ssh_session *session, const char *script, char **ret, struct error *err)
+{
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    const struct ssh_command command = {.argv = argv, .as_root = true};
+    cleanup_ssh_result struct ssh_result result = {0};
+
+    if (ssh_session_run_checked(session, &command, deadline_in_ms(ASK_MS), &result, err) < 0)
+        return -1;
+    if (text_ends_with(result.output, "\n"))
+        result.output[strlen(result.output) - 1] = '\0';
+    free(*ret);
+    *ret = TAKE_PTR(result.output);
+    return 0;
 }
 
 /** setns(2) moves only the calling thread: a thread of its own needs no way back. */

@@ -3,8 +3,9 @@
 
 /*
  * A device to log in to: a real sshd and a real sudo in mount, network, PID and other namespaces of their own, with
- * /etc and /usr of this machine that can be written to without changing them. It has no systemd and no
- * packages: systemctl, journalctl, apt-get, dpkg and dpkg-query are the scripts in tests/host/device. Nothing of it is left when it ends, however that happens.
+ * /etc and /usr of this machine that can be written to without changing them. It has no systemd and no packages:
+ * systemctl, journalctl, apt-get, dpkg and dpkg-query are the scripts in tests/host/device. Nothing of it is left when it
+ * ends, however that happens.
  */
 
 #include "base/process.h"
@@ -43,6 +44,8 @@ struct ssh_session_options ssh_device_options(const struct ssh_device *device, c
 /** Open a session as `user` by these options. */
 MUST_CHECK int ssh_device_open(const struct ssh_device *device, const char *user, struct ssh_session **ret,
                                struct error *err);
+/** What a script says as root on the device, without the newline at its end. Replaces *ret; the caller frees it. */
+MUST_CHECK int ssh_device_ask(struct ssh_session *session, const char *script, char **ret, struct error *err);
 
 /** Pull and put back the network cable. */
 MUST_CHECK int ssh_device_set_link(const struct ssh_device *device, bool up, struct error *err);

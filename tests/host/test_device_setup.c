@@ -38,21 +38,6 @@ static void note_step(void *context, const char *step, bool changed)
     text_list_format(&((struct fixture *)context)->steps, "%s%s", step, changed ? " (changed)" : "");
 }
 
-/** What a script says as root on the device, without the newline at its end. Caller frees. */
-static int ask(struct fixture *fixture, const char *script, char **ret, struct error *err)
-{
-    const char *const argv[] = {"sh", "-c", script, NULL};
-    const struct ssh_command command = {.argv = argv, .as_root = true};
-    cleanup_ssh_result struct ssh_result result = {0};
-
-    TRY(ssh_session_run_checked(fixture->session, &command, deadline_in_ms(RUN_MS), &result, err));
-    if (text_ends_with(result.output, "\n"))
-        result.output[strlen(result.output) - 1] = '\0';
-    free(*ret);
-    *ret = TAKE_PTR(result.output);
-    return 0;
-}
-
 static int fixture_new(struct test_context *test, struct fixture *ret, struct error *err)
 {
     cleanup_free char *nothing = NULL;
@@ -77,7 +62,8 @@ static int fixture_new(struct test_context *test, struct fixture *ret, struct er
         .admin = DEVICE_ADMIN,
         .admin_public_key = ret->device.key.public_key,
     };
-    return ask(ret, "mkdir -p /run/units; echo '[Socket]' >/etc/systemd/system/podman.socket", &nothing, err);
+    return ssh_device_ask(ret->session, "mkdir -p /run/units; echo '[Socket]' >/etc/systemd/system/podman.socket",
+                          &nothing, err);
 }
 
 static void fixture_clear(struct fixture *fixture)
@@ -115,12 +101,12 @@ static int interpret_and_listen(struct fixture *fixture, char **calls, int *comm
 {
     int before;
 
-    TRY(ask(fixture, "rm -f /run/units/calls", calls, err));
+    TRY(ssh_device_ask(fixture->session, "rm -f /run/units/calls", calls, err));
     TRY(count_commands(fixture, &before, err));
     TRY(interpret(fixture, err));
     TRY(count_commands(fixture, commands, err));
     *commands -= before;
-    return ask(fixture, "grep -v ^show /run/units/calls || true", calls, err);
+    return ssh_device_ask(fixture->session, "grep -v ^show /run/units/calls || true", calls, err);
 }
 
 #define LIMIT_SCOPES "daemon-reload\n"
@@ -160,7 +146,7 @@ static int expect(struct fixture *fixture, const char *script, const char *wante
 {
     cleanup_free char *said = NULL;
 
-    TRY(ask(fixture, script, &said, err));
+    TRY(ssh_device_ask(fixture->session, script, &said, err));
     CHECK(text_equal(said, wanted), "%s: %s", script, said);
     return 0;
 }
@@ -171,7 +157,7 @@ FLEET_TEST(device_setup, everything_is_where_it_belongs, DEVICE)
     cleanup_free char *before = NULL;
 
     TRY(fixture_new(test, &fixture, err));
-    TRY(ask(&fixture, "chmod 0664 /etc/hosts; cat /etc/hosts", &before, err));
+    TRY(ssh_device_ask(fixture.session, "chmod 0664 /etc/hosts; cat /etc/hosts", &before, err));
     TRY(interpret(&fixture, err));
     TRY(expect(&fixture, "stat -c '%a %U:%G' /etc/fleet-agent /etc/fleet-agent/* /usr/local/bin/harmony-fleet-agent",
                "700 root:root\n600 root:root\n600 root:root\n600 root:root\n755 root:root", err));
@@ -214,7 +200,7 @@ FLEET_TEST(device_setup, what_changed_restarts_the_agent_once, DEVICE)
     fixture.score.host_count = 1;
     TRY(interpret_and_listen(&fixture, &calls, &commands, err));
     CHECK(fixture.outcome.changed && !*calls, "hosts: %s", calls);
-    TRY(ask(&fixture, "echo '# by hand' >>/etc/fleet-agent/agent-config.toml", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "echo '# by hand' >>/etc/fleet-agent/agent-config.toml", &calls, err));
     TRY(interpret_and_listen(&fixture, &calls, &commands, err));
     CHECK(fixture.outcome.changed && text_equal(calls, RESTART), "somebody's hand: %s", calls);
     TRY(interpret_and_listen(&fixture, &calls, &commands, err));
@@ -282,15 +268,15 @@ FLEET_TEST(device_setup, an_installation_that_was_killed_is_finished, DEVICE)
     cleanup_free char *said = NULL;
 
     TRY(fixture_new(test, &fixture, err));
-    TRY(ask(&fixture, ": >/var/lib/dpkg/killed", &said, err));
+    TRY(ssh_device_ask(fixture.session, ": >/var/lib/dpkg/killed", &said, err));
     CHECK_FAILS(interpret(&fixture, err), ssh_error_domain, SSH_REMOTE_FAILED);
-    TRY(ask(&fixture, "rm /var/lib/dpkg/killed /var/lib/dpkg/calls", &said, err));
+    TRY(ssh_device_ask(fixture.session, "rm /var/lib/dpkg/killed /var/lib/dpkg/calls", &said, err));
     TRY(interpret(&fixture, err));
     TRY(expect(&fixture, "cat /var/lib/dpkg/calls", "dpkg --configure -a\napt-get update \napt-get install crun", err));
-    TRY(ask(&fixture,
-            "sed -i 's/^ii podman/iU podman/' /var/lib/dpkg/packages; "
-            "echo 'iF libc-bin amd64' >>/var/lib/dpkg/packages; rm /var/lib/dpkg/calls",
-            &said, err));
+    TRY(ssh_device_ask(fixture.session,
+                       "sed -i 's/^ii podman/iU podman/' /var/lib/dpkg/packages; "
+                       "echo 'iF libc-bin amd64' >>/var/lib/dpkg/packages; rm /var/lib/dpkg/calls",
+                       &said, err));
     TRY(interpret(&fixture, err));
     TRY(expect(&fixture, "cat /var/lib/dpkg/calls", "dpkg --configure -a", err));
     TRY(interpret(&fixture, err));
@@ -305,11 +291,11 @@ FLEET_TEST(device_setup, somebody_elses_installation_is_waited_for, DEVICE)
 
     TRY(fixture_new(test, &fixture, err));
     fixture.score.apt_proxy = "http://192.168.122.1:3142";
-    TRY(ask(&fixture, "echo 1 >/var/lib/dpkg/locked", &said, err));
+    TRY(ssh_device_ask(fixture.session, "echo 1 >/var/lib/dpkg/locked", &said, err));
     TRY(interpret(&fixture, err));
     TRY(expect(&fixture, "cat /var/lib/dpkg/calls", "apt-get update \napt-get update \napt-get install podman crun",
                err));
-    TRY(ask(&fixture, "tail -n 1 /var/lib/dpkg/options", &said, err));
+    TRY(ssh_device_ask(fixture.session, "tail -n 1 /var/lib/dpkg/options", &said, err));
     static const char *const options[] = {"noninteractive", " -y", " DPkg::Lock::Timeout=", " --no-install-recommends",
                                           " Acquire::http::Proxy=http://192.168.122.1:3142"};
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
@@ -350,10 +336,10 @@ FLEET_TEST(device_setup, administrators_keep_what_is_theirs, DEVICE)
     TRY(expect(&fixture, "setpriv --reuid fleet-second --regid fleet-second --init-groups sudo -n id -u", "0", err));
 
     /* Another key without a newline at its end, and ours in a comment only. */
-    TRY(ask(&fixture,
-            "cd ~fleet-second/.ssh; printf '# %s\\nssh-rsa AAAA other' \"$(cat authorized_keys)\" >keys; "
-            "cat keys >authorized_keys",
-            &said, err));
+    TRY(ssh_device_ask(fixture.session,
+                       "cd ~fleet-second/.ssh; printf '# %s\\nssh-rsa AAAA other' \"$(cat authorized_keys)\" >keys; "
+                       "cat keys >authorized_keys",
+                       &said, err));
     TRY(interpret(&fixture, err));
     CHECK(fixture.outcome.changed, "a comment is a key");
     cleanup_free char *all = text_format("# %s\nssh-rsa AAAA other\n%s", line, line);

@@ -14,7 +14,6 @@
 #include "deploy/score_steps.h"
 #include "tests/host/ssh_device.h"
 
-#define RUN_MS 30000
 #define DEVICE NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES, CAPABILITY_SSHD)
 
 struct fixture {
@@ -44,21 +43,6 @@ static void fixture_clear(struct fixture *fixture)
 }
 #define CLEANUP_FIXTURE __attribute__((cleanup(fixture_clear)))
 
-/** What a script says as root on the device, without the newline at its end. Caller frees. */
-static int ask(struct fixture *fixture, const char *script, char **ret, struct error *err)
-{
-    const char *const argv[] = {"sh", "-c", script, NULL};
-    const struct ssh_command command = {.argv = argv, .as_root = true};
-    cleanup_ssh_result struct ssh_result result = {0};
-
-    TRY(ssh_session_run_checked(fixture->session, &command, deadline_in_ms(RUN_MS), &result, err));
-    if (text_ends_with(result.output, "\n"))
-        result.output[strlen(result.output) - 1] = '\0';
-    free(*ret);
-    *ret = TAKE_PTR(result.output);
-    return 0;
-}
-
 /* Directories and files */
 
 static int check_directory(struct fixture *fixture, const char *path, mode_t mode, bool expected, struct error *err)
@@ -77,11 +61,11 @@ static int make_directories(struct fixture *fixture, struct error *err)
 
     TRY(check_directory(fixture, "/var/tmp/../../run/a/b c", 0750, true, err));
     TRY(check_directory(fixture, "/run/a/b c", 0750, false, err));
-    TRY(ask(fixture, "stat -c '%a %U:%G' /run/a '/run/a/b c'", &modes, err));
+    TRY(ssh_device_ask(fixture->session, "stat -c '%a %U:%G' /run/a '/run/a/b c'", &modes, err));
     CHECK(text_equal(modes, "750 root:root\n750 root:root"), "they are %s", modes);
     TRY(check_directory(fixture, "/run/a", 01777, true, err));
     TRY(check_directory(fixture, "/run/a", 01777, false, err));
-    TRY(ask(fixture, "stat -c %a /run/a; : >/run/file; ln -s nowhere /run/link", &modes, err));
+    TRY(ssh_device_ask(fixture->session, "stat -c %a /run/a; : >/run/file; ln -s nowhere /run/link", &modes, err));
     CHECK(text_equal(modes, "1777"), "it is %s", modes);
     CHECK_FAILS(fixture->operations->ensure_directory(fixture->context, "/run/file", 0755, &changed, err),
                 general_error_domain, GENERAL_CONFLICT);
@@ -127,7 +111,7 @@ FLEET_TEST(ssh_host, files_say_whether_they_changed, DEVICE)
     changed = false;
     TRY(operations->ensure_file(fixture.context, "/etc/fleet.conf", "one\n", 4, 0600, &changed, err));
     CHECK(!changed, "the same file is a change");
-    TRY(ask(&fixture, "stat -c '%a %U:%G' /etc/fleet.conf", &seen, err));
+    TRY(ssh_device_ask(fixture.session, "stat -c '%a %U:%G' /etc/fleet.conf", &seen, err));
     CHECK(text_equal(seen, "600 root:root"), "it is %s", seen);
     TRY(operations->read_file(fixture.context, "/etc/fleet.conf", 100, &data, &size, err));
     CHECK(text_equal(data, "one\n") && size == 4, "it is %s", data);
@@ -145,9 +129,9 @@ static int ensure(struct fixture *fixture, const struct service_definition *defi
                   char **calls, struct error *err)
 {
     *changed = false;
-    TRY(ask(fixture, "rm -f /run/units/calls", calls, err));
+    TRY(ssh_device_ask(fixture->session, "rm -f /run/units/calls", calls, err));
     TRY(fixture->operations->ensure_service(fixture->context, definition, restart, changed, err));
-    return ask(fixture, "grep -v ^show /run/units/calls || true", calls, err);
+    return ssh_device_ask(fixture->session, "grep -v ^show /run/units/calls || true", calls, err);
 }
 
 static int running_pid(struct fixture *fixture, pid_t *ret, struct error *err)
@@ -182,10 +166,10 @@ FLEET_TEST(ssh_host, service_is_started_once, DEVICE)
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
     TRY(running_pid(&fixture, &pids[2], err));
     CHECK(!changed && !*calls && pids[1] > 0 && pids[1] == pids[2], "changed %d by: %s", changed, calls);
-    TRY(ask(&fixture,
-            "stat -c '%a %U:%G' /etc/systemd/system/fleet-agent.service; "
-            "grep ^ExecStart /etc/systemd/system/fleet-agent.service",
-            &calls, err));
+    TRY(ssh_device_ask(fixture.session,
+                       "stat -c '%a %U:%G' /etc/systemd/system/fleet-agent.service; "
+                       "grep ^ExecStart /etc/systemd/system/fleet-agent.service",
+                       &calls, err));
     CHECK(text_equal(calls, "644 root:root\nExecStart=:\"/usr/local/bin/agent\" \"--config\" \"/etc/fleet.conf\""),
           "the unit is %s", calls);
     return 0;
@@ -210,7 +194,7 @@ FLEET_TEST(ssh_host, service_restarts_when_asked_changed_or_dead, DEVICE)
     TRY(ensure(&fixture, &notifying, false, &changed, &calls, err));
     CHECK(changed && text_equal(calls, REREAD), "it was changed by: %s", calls);
     TRY(running_pid(&fixture, &pids[2], err));
-    TRY(ask(&fixture, "kill -KILL $(cat /run/units/fleet-agent.service.pid)", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "kill -KILL $(cat /run/units/fleet-agent.service.pid)", &calls, err));
     TRY(ensure(&fixture, &notifying, false, &changed, &calls, err));
     CHECK(changed && text_equal(calls, "start -- fleet-agent.service"), "it was revived by: %s", calls);
     TRY(running_pid(&fixture, &pids[3], err));
@@ -230,12 +214,12 @@ FLEET_TEST(ssh_host, unfinished_deployments_are_finished, DEVICE)
 
     TRY(fixture_new(test, DEVICE_ADMIN, &fixture, err));
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
-    TRY(ask(&fixture, "cp /etc/systemd/system/fleet-agent.service /run/wanted", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "cp /etc/systemd/system/fleet-agent.service /run/wanted", &calls, err));
     TRY(ensure(&fixture, &other, false, &changed, &calls, err));
-    TRY(ask(&fixture, "cat /run/wanted >/etc/systemd/system/fleet-agent.service", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "cat /run/wanted >/etc/systemd/system/fleet-agent.service", &calls, err));
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
     CHECK(changed && text_equal(calls, REREAD), "it was finished by: %s", calls);
-    TRY(ask(&fixture, "rm /run/units/fleet-agent.service.enabled", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "rm /run/units/fleet-agent.service.enabled", &calls, err));
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
     CHECK(changed && text_equal(calls, FIRST_START), "it was enabled by: %s", calls);
     return 0;
@@ -253,11 +237,12 @@ FLEET_TEST(ssh_host, service_is_removed_once, DEVICE)
     CHECK(!changed, "removing nothing is a change");
     TRY(ensure(&fixture, &agent, false, &changed, &calls, err));
     changed = false;
-    TRY(ask(&fixture, "rm -f /run/units/calls", &calls, err));
+    TRY(ssh_device_ask(fixture.session, "rm -f /run/units/calls", &calls, err));
     TRY(fixture.operations->remove_service(fixture.context, "fleet-agent", &changed, err));
     CHECK(changed, "removing something is no change");
-    TRY(ask(&fixture, "cat /run/units/calls; ls /etc/systemd/system/fleet-agent.service 2>/dev/null || echo gone",
-            &calls, err));
+    TRY(ssh_device_ask(fixture.session,
+                       "cat /run/units/calls; ls /etc/systemd/system/fleet-agent.service 2>/dev/null || echo gone",
+                       &calls, err));
     CHECK(text_equal(calls, "--quiet disable --now -- fleet-agent.service\ndaemon-reload\n"
                             "reset-failed -- fleet-agent.service\ngone"),
           "it was removed by: %s", calls);

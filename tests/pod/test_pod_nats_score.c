@@ -7,7 +7,8 @@
 #include "messaging/kv.h"
 #include "tests/pod/pod_place.h"
 
-#define DEADLINE deadline_in_ms(PLACE_STEP_MS)
+#define DEADLINE   deadline_in_ms(PLACE_STEP_MS)
+#define REFUSED_MS 5000 /* how long is waited for what cannot come */
 
 static void nats_clear_at_exit(struct fleet_nats_deployed *deployed)
 {
@@ -107,6 +108,54 @@ FLEET_TEST(pod_nats_score, taken_port_and_missing_image_are_told_apart, .gate = 
     score.image = "localhost/no-such-image:1";
     CHECK_FAILS(fleet_nats_score_interpret(&score, &other.topology, DEADLINE, &deployed, err), deploy_error_domain,
                 DEPLOY_SMOKE_CHECK_FAILED);
+    return 0;
+}
+
+FLEET_TEST(pod_nats_score, other_volumes_are_refused_before_anything_changes, .gate = "pod", PLACE_NEEDS)
+{
+    cleanup_pod_place struct pod_place place = {0};
+    cleanup_nats struct fleet_nats_deployed deployed = {0};
+    CLEANUP(cJSON_Delete) cJSON *before = NULL;
+    CLEANUP(cJSON_Delete) cJSON *after = NULL;
+
+    TRY(pod_place_open(test, &place, err));
+    struct fleet_nats_score score = score_of(&place);
+    score.node_port = 0;
+    score.storage = "1Gi";
+    score.storage_class = "no-such-class"; /* nobody makes the volume: nothing is waited for here */
+    TRY(fleet_nats_score_apply(&score, &place.topology, DEADLINE, &deployed, err));
+    score.storage = "1024Mi"; /* the same */
+    TRY(fleet_nats_score_apply(&score, &place.topology, DEADLINE, &deployed, err));
+    CHECK(!deployed.outcome.changed, "the same size changed something");
+    TRY(pod_place_get(&place, &kube_secrets, "nats", &before, err));
+    score.storage = NULL;
+    score.storage_class = NULL;
+    score.sync_interval = "1s"; /* would be in the Secret */
+    CHECK_FAILS(fleet_nats_score_apply(&score, &place.topology, DEADLINE, &deployed, err), deploy_error_domain,
+                DEPLOY_INVALID_SCORE);
+    TRY(pod_place_get(&place, &kube_secrets, "nats", &after, err));
+    CHECK(text_equal(kube_resource_version(before), kube_resource_version(after)), "the configuration is another one");
+    return 0;
+}
+
+FLEET_TEST(pod_nats_score, pods_that_may_not_be_made_are_explained, .gate = "pod", PLACE_NEEDS)
+{
+    static const struct kube_resource quotas = {"v1", "ResourceQuota", "resourcequotas", true};
+    cleanup_pod_place struct pod_place place = {0};
+    cleanup_nats struct fleet_nats_deployed deployed = {0};
+    cleanup_error struct error failure = ERROR_INIT;
+
+    TRY(pod_place_open(test, &place, err));
+    CLEANUP(cJSON_Delete) cJSON *quota = kube_object_new(&quotas, place.target.namespace_name, "no-pods");
+    cJSON_AddItemToObject(quota, "spec", kube_json("%s", "{\"hard\":{\"pods\":\"0\"}}"));
+    TRY(kube_create(place.target.client, &quotas, quota, DEADLINE, NULL, err));
+    struct fleet_nats_score score = score_of(&place);
+    score.node_port = 0;
+    CHECK(fleet_nats_score_interpret(&score, &place.topology, deadline_in_ms(REFUSED_MS), &deployed, &failure) < 0,
+          "there is no Pod");
+    cleanup_free char *text = error_text(&failure);
+    CHECK(error_is(&failure, &deploy_error_domain, DEPLOY_SMOKE_CHECK_FAILED) && strstr(text, "exceeded quota"),
+          "it does not say why: %s", text);
     return 0;
 }
 

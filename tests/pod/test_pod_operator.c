@@ -167,7 +167,7 @@ static const struct {
      "{\"targetSelector\":{},\"score\":{\"type\":\"PodmanV0\",\"data\":{\"deep\":" MANY("[")
          MANY("]") ",\"services\":"
                    "[{\"name\":\"web\"}]}}}",
-     "image"},
+     "nested too deeply"},
 };
 
 /** Refused by the API server, or accepted and then said to be bad: either way the field is named. */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
 #include "contracts/custom_resources.h"
 #include "deploy/operator_score.h"
 #include "kubernetes/kube_object.h"
 #include "kubernetes/kube_watch.h"
 #include "tests/pod/pod_place.h"
 
-#define DEADLINE deadline_in_ms(PLACE_STEP_MS)
+#define DEADLINE     deadline_in_ms(PLACE_STEP_MS)
+#define BUCKET_COUNT 4
 
 static const struct kube_resource fleet_deployments = {FLEET_API_VERSION, "Deployment", "deployments", true};
 
@@ -51,6 +55,38 @@ FLEET_TEST(pod_operator_score, server_is_deployed_once, .gate = "pod", PLACE_NEE
     TRY(fleet_server_score_interpret(&score, &place.topology, DEADLINE, &deployed, err));
     CHECK(deployed.operator.outcome.changed && !deployed.nats.outcome.changed, "another setting of the operator");
     return 0;
+}
+
+/** Are the buckets on three servers, as one of them says? Source: https://docs.nats.io/running-a-nats-service/nats_admin/monitoring */
+static int are_replicated(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct pod_place *place = context;
+    cleanup_free char *path =
+        text_format("/api/v1/namespaces/%s/services/nats-pods:monitor/proxy/jsz?accounts=true&streams=true&config=true",
+                    place->target.namespace_name);
+    cleanup_free char *body = NULL;
+    size_t found = 0;
+
+    TRY(kube_get_raw(place->target.client, path, DEADLINE, &body, err));
+    for (const char *at = body; (at = strstr(at, "\"num_replicas\"")); at++)
+        found += strtol(at + strcspn(at, "0123456789"), NULL, 10) == 3;
+    text_buffer_format(state, "%zu streams have three replicas", found);
+    return found == BUCKET_COUNT;
+}
+
+FLEET_TEST(pod_operator_score, buckets_are_replicated_without_a_way_to_nats_from_here, .gate = "pod", PLACE_NEEDS)
+{
+    static const struct wait_options options = {.interval_ms = 200};
+    cleanup_pod_place struct pod_place place = {0};
+    cleanup_server struct fleet_server_deployed deployed = {0};
+
+    TRY(pod_place_open(test, &place, err));
+    struct fleet_server_score score = score_of(&place);
+    score.nats.replicas = 3;
+    score.nats.node_port = 0;
+    TRY(fleet_server_score_interpret(&score, &place.topology, DEADLINE, &deployed, err));
+    CHECK(!deployed.nats.url, "it can be reached at %s", deployed.nats.url);
+    return wait_until("the buckets to be replicated", are_replicated, &place, &options, DEADLINE, err);
 }
 
 FLEET_TEST(pod_operator_score, nothing_is_touched_by_an_invalid_score, .gate = "pod", PLACE_NEEDS)

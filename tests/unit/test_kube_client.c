@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubernetes/kube_client.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "harness/test.h"
@@ -267,6 +272,85 @@ FLEET_TEST(kube_client, rotated_token_is_read_again)
     return 0;
 }
 
+/** A token file that is being written, or lost for a moment. */
+FLEET_TEST(kube_client, former_token_does_while_the_file_has_none)
+{
+    static const struct kube_step steps[] = {
+        REPLY("GET /version", 200, "one"),   REPLY("GET /version", 401, REFUSED), REPLY("GET /version", 200, "two"),
+        REPLY("GET /version", 401, REFUSED), REPLY("GET /version", 200, "three"), {0},
+    };
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    cleanup_free char *path = text_format("%s/token", test->artefacts);
+
+    TRY(file_write_atomic(path, "first", 5, 0600, err));
+    TRY(fake_kube_start(steps, &(struct kube_config){.token_file = path}, &fake, err));
+    for (int i = 0; i < 3; i++) {
+        cleanup_free char *body = NULL;
+        TRY(kube_get_raw(fake_kube_client(fake), "/version", SOON, &body, err));
+        if (i == 0)
+            TRY(file_write_atomic(path, "\n", 1, 0600, err));
+        else
+            CHECK(unlink(path) == 0 || i == 2, "the file stays");
+    }
+    return fake_kube_check(fake, err);
+}
+
+FLEET_TEST(kube_client, proxy_of_the_configuration_is_used)
+{
+    static const struct kube_step steps[] = {REPLY("GET http://kube.invalid:8001/version HTTP", 200, "one"), {0}};
+    CLEANUP(fake_kube_free) struct fake_kube *proxy = NULL;
+    CLEANUP(kube_client_free) struct kube_client *client = NULL;
+    cleanup_free char *body = NULL;
+
+    TRY(fake_kube_start(steps, NULL, &proxy, err));
+    const struct kube_config config = {
+        .server = (char *)"http://kube.invalid:8001",
+        .proxy_url = (char *)kube_client_server(fake_kube_client(proxy)),
+    };
+    TRY(kube_client_new(&config, &client, err));
+    TRY(kube_get_raw(client, "/version", SOON, &body, err));
+    CHECK(text_equal(body, "one"), "%s", body);
+    return 0;
+}
+
+/** Our end of each connection to the server. */
+static int check_sockets(struct fake_kube *fake, int *count, struct error *err)
+{
+    int port = atoi(strrchr(kube_client_server(fake_kube_client(fake)), ':') + 1);
+
+    *count = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t size = sizeof(peer);
+        unsigned timeout_ms = 0;
+        socklen_t timeout_size = sizeof(timeout_ms);
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0 || peer.sin_family != AF_INET ||
+            ntohs(peer.sin_port) != port)
+            continue;
+        ++*count;
+        CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC, "descriptor %d is inherited", fd);
+        CHECK(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &timeout_size) == 0 && timeout_ms > 0 &&
+                  timeout_ms <= 60000,
+              "sent bytes may stay unanswered for %u ms", timeout_ms);
+    }
+    return 0;
+}
+
+/** A child must not hold our connections, and one whose other end is silently gone must not pass for a quiet one. */
+FLEET_TEST(kube_client, connections_are_our_own_and_notice_a_dead_network)
+{
+    static const struct kube_step steps[] = {REPLY("GET /version", 200, "one"), {0}};
+    CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
+    cleanup_free char *body = NULL;
+    int count = 0;
+
+    TRY(fake_kube_start(steps, NULL, &fake, err));
+    TRY(kube_get_raw(fake_kube_client(fake), "/version", SOON, &body, err));
+    TRY(check_sockets(fake, &count, err));
+    CHECK(count == 1, "%d connections", count);
+    return 0;
+}
+
 FLEET_TEST(kube_client, user_and_password_are_sent)
 {
     static const struct kube_step steps[] = {REPLY("GET /version", 200, "one"), {0}};
@@ -373,7 +457,19 @@ FLEET_TEST(kube_client, plugin_that_fails_is_named)
         {"null}\nEND\necho words of its own >&2; exit 3; cat <<END\n", "words of its own"},
     };
     static const struct kube_step steps[] = {{0}};
+    CLEANUP(fake_kube_free) struct fake_kube *absent = NULL;
+    cleanup_text_list struct text_list nothing = {0};
 
+    text_list_add(&nothing, "/nonexistent/plugin");
+    TRY(fake_kube_start(steps,
+                        &(struct kube_config){.exec = nothing,
+                                              .exec_api_version = (char *)"client.authentication.k8s.io/v1",
+                                              .exec_install_hint = (char *)"get it from the moon"},
+                        &absent, err));
+    CHECK(kube_get(fake_kube_client(absent), &kube_pods, "a", "b", SOON, NULL, err) < 0, "it went well");
+    bool hinted = strstr(error_root_detail(err), "get it from the moon");
+    error_clear(err);
+    CHECK(hinted, "there is no hint");
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         CLEANUP(fake_kube_free) struct fake_kube *fake = NULL;
         cleanup_free char *path = NULL;

@@ -33,6 +33,30 @@ FLEET_TEST(kube_config, smallest_has_defaults)
     return 0;
 }
 
+/** What EKS, GKE, kind and k3d hand out. */
+FLEET_TEST(kube_config, forms_of_real_clusters_are_read)
+{
+    CLEANUP(kube_config_free) struct kube_config *cloud = NULL;
+    CLEANUP(kube_config_free) struct kube_config *nobody = NULL;
+    CLEANUP(kube_config_free) struct kube_config *socks = NULL;
+
+    TRY(parse(HEAD CONTEXT "clusters:\n- name: c\n  cluster:\n    server: HTTPS://ABC.gr7.eu-west-1.eks.example.com\n"
+                           "    proxy-url: http://me:pw@proxy:3128\n    disable-compression: true\n" USER
+                           "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: aws\n"
+                           "      args: [--region, eu-west-1, eks, get-token]\n      env: null\n"
+                           "      installHint: Install it.\n      interactiveMode: IfAvailable\n"
+                           "      provideClusterInfo: false\npreferences: {}\n",
+              "/", NULL, &cloud, err));
+    CHECK(text_equal(cloud->server, "https://ABC.gr7.eu-west-1.eks.example.com"), "%s", cloud->server);
+    CHECK(text_equal(cloud->proxy_url, "http://me:pw@proxy:3128"), "%s", cloud->proxy_url);
+    CHECK(text_equal(cloud->exec_install_hint, "Install it."), "%s", cloud->exec_install_hint);
+    TRY(parse(HEAD CONTEXT CLUSTER USER, "/", NULL, &nobody, err)); /* "user:" with nothing after it */
+    CHECK(!nobody->token && !nobody->client_certificate, "somebody");
+    TRY(parse(HEAD CONTEXT CLUSTER "    proxy-url: SOCKS5://[fd00::1]:1080\n" USER, "/", NULL, &socks, err));
+    CHECK(text_equal(socks->proxy_url, "socks5://[fd00::1]:1080"), "%s", socks->proxy_url);
+    return 0;
+}
+
 FLEET_TEST(kube_config, whole_is_read)
 {
     static const char text[] =
@@ -170,6 +194,20 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {HEAD CONTEXT CLUSTER USER "    {exec: {command: x}}\n", "$.users[0].user.exec.apiVersion is missing"},
         {HEAD CONTEXT CLUSTER USER "    {exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}}\n",
          "$.users[0].user.exec.apiVersion must be"},
+        {HEAD CONTEXT CLUSTER "    tls-server-name: a/b\n" USER "    {}\n",
+         "$.clusters[0].cluster.tls-server-name is no host name"},
+        {HEAD CONTEXT CLUSTER "    proxy-url: ftp://x\n" USER "    {}\n",
+         "$.clusters[0].cluster.proxy-url must begin with http://"},
+        {HEAD CONTEXT CLUSTER "    proxy-url: 'http://'\n" USER "    {}\n", ".proxy-url is no URL"},
+        {HEAD CONTEXT CLUSTER USER "    {as: root}\n", "$.users[0].user.as is not supported"},
+        {HEAD CONTEXT CLUSTER USER "    {as-groups: [root]}\n", "$.users[0].user.as-groups is not supported"},
+        {HEAD CONTEXT CLUSTER USER "    {exec: {command: x, apiVersion: client.authentication.k8s.io/v1, "
+                                   "interactiveMode: Always}}\n",
+         "$.users[0].user.exec.interactiveMode is Always"},
+        {HEAD CONTEXT CLUSTER USER "    {exec: {command: x, apiVersion: client.authentication.k8s.io/v1, "
+                                   "interactiveMode: always}}\n",
+         "$.users[0].user.exec.interactiveMode must be"},
+        {"current-context: ''\n" CONTEXT CLUSTER, "$.current-context is missing"},
         {HEAD CONTEXT CLUSTER USER "    {auth-provider: {name: gcp}}\n", "$.users[0].user.auth-provider is not supp"},
     };
 
@@ -215,5 +253,67 @@ FLEET_TEST(kube_config, default_is_where_kubectl_looks)
     setenv("HOME", "/nonexistent", 1);
     CHECK_FAILS(kube_config_default(&none, err), kube_error_domain, KUBE_CONFIG);
     CHECK_FAILS(kube_config_in_cluster(&none, err), kube_error_domain, KUBE_CONFIG);
+    return 0;
+}
+
+static int write_file(const char *directory, const char *name, const char *text, struct error *err)
+{
+    cleanup_free char *path = text_format("%s/%s", directory, name);
+
+    TRY(directory_create(directory, 0700, err));
+    return file_write_atomic(path, text, strlen(text), 0600, err);
+}
+
+/** The first file that names something wins, a missing one is passed over, and paths are relative to their file. */
+FLEET_TEST(kube_config, listed_files_are_merged)
+{
+    CLEANUP(kube_config_free) struct kube_config *config = NULL;
+    CLEANUP(kube_config_free) struct kube_config *other = NULL;
+    CLEANUP(kube_config_free) struct kube_config *none = NULL;
+    cleanup_free char *first = text_format("%s/first", test->artefacts);
+    cleanup_free char *second = text_format("%s/second", test->artefacts);
+    cleanup_free char *list = text_format("/nonexistent/zero:%s/config::%s/config", first, second);
+
+    TRY(write_file(first, "config", "current-context: home\n" CONTEXT "users:\n- name: u\n  user: {tokenFile: token}\n",
+                   err));
+    TRY(write_file(second, "config",
+                   "current-context: gone\n"
+                   "contexts:\n- name: home\n  context: {cluster: gone, user: u}\n"
+                   "- name: away\n  context: {cluster: c, user: v}\n" CLUSTER "    certificate-authority: ca.pem\n"
+                   "users:\n- name: u\n  user: {token: wrong}\n- name: v\n  user: {token: [1]}\n",
+                   err));
+    TRY(write_file(second, "ca.pem", "PEM", err));
+    setenv("KUBECONFIG", list, 1);
+    TRY(kube_config_load(NULL, NULL, &config, err));
+    CHECK(text_equal(config->ca_data, "PEM"), "%s", config->ca_data);
+    cleanup_free char *token = text_format("%s/token", first);
+    CHECK(text_equal(config->token_file, token) && !config->token, "%s", config->token_file);
+
+    CHECK(kube_config_load(NULL, "away", &other, err) < 0, "it was taken");
+    cleanup_free char *text = error_text(err);
+    error_clear(err);
+    CHECK(strstr(text, second) && strstr(text, "$.users[1].user.token"), "%s", text);
+    setenv("KUBECONFIG", "/nonexistent/zero:/nonexistent/one", 1);
+    CHECK_FAILS(kube_config_load(NULL, NULL, &none, err), kube_error_domain, KUBE_CONFIG);
+    return 0;
+}
+
+FLEET_TEST(kube_config, service_account_is_read)
+{
+    CLEANUP(kube_config_free) struct kube_config *config = NULL;
+    CLEANUP(kube_config_free) struct kube_config *none = NULL;
+    cleanup_free char *directory = text_format("%s/account", test->artefacts);
+    cleanup_free char *token = text_format("%s/token", directory);
+
+    setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+    setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+    CHECK_FAILS(kube_config_account(directory, &none, err), kube_error_domain, KUBE_CONFIG);
+    TRY(write_file(directory, "token", "t\n", err));
+    TRY(write_file(directory, "ca.crt", "PEM\n", err));
+    TRY(write_file(directory, "namespace", "fleet\n", err));
+    TRY(kube_config_account(directory, &config, err));
+    CHECK(text_equal(config->server, "https://[fd00::1]:443"), "%s", config->server);
+    CHECK(text_equal(config->namespace_name, "fleet"), "%s", config->namespace_name);
+    CHECK(text_equal(config->ca_data, "PEM") && text_equal(config->token_file, token), "%s", config->token_file);
     return 0;
 }

@@ -15,9 +15,9 @@ static const struct fleet_operator_score usable = {
 
 FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
 {
-    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable, usable};
+    struct fleet_operator_score cases[] = {usable, usable, usable, usable, usable, usable, usable, usable};
     static const char *const fields[] = {
-        "image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms", "offline_after_ms"};
+        "image", "nats", "nats_url", "nats_url", "replicas", "offline_after_ms", "offline_after_ms", "nats_replicas"};
 
     cases[0].image = "";
     cases[1].nats.password = NULL;
@@ -25,6 +25,7 @@ FLEET_TEST(operator_manifests, refuses_what_cannot_be_deployed)
     cases[3].nats_url = "nats://user:password@host:4222";
     cases[4].replicas = 6;
     cases[5].offline_after_ms = -1;
+    cases[7].nats_replicas = 7;
     cases[6].offline_after_ms = 5; /* the operator would not start with it */
     TRY(operator_score_validate(&usable, true, err));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -82,8 +83,9 @@ FLEET_TEST(operator_manifests, pods_are_restricted_and_spread)
     static const char affinity[] = "affinity.podAntiAffinity";
 
     two.replicas = 2;
-    CLEANUP(cJSON_Delete) cJSON *alone = operator_deployment(&usable, "space");
-    CLEANUP(cJSON_Delete) cJSON *together = operator_deployment(&two, "space");
+    CLEANUP(cJSON_Delete) cJSON *secret = operator_secret(&usable, "space");
+    CLEANUP(cJSON_Delete) cJSON *alone = operator_deployment(&usable, "space", secret);
+    CLEANUP(cJSON_Delete) cJSON *together = operator_deployment(&two, "space", secret);
     const cJSON *pod = kube_member(alone, "spec.template.spec");
     const cJSON *container = kube_member(pod, "containers")->child;
 
@@ -102,11 +104,20 @@ FLEET_TEST(operator_manifests, another_password_is_another_pod)
     struct fleet_operator_score changed = usable;
 
     changed.nats.password = "another";
-    CLEANUP(cJSON_Delete) cJSON *one = operator_deployment(&usable, "space");
-    CLEANUP(cJSON_Delete) cJSON *same = operator_deployment(&usable, "space");
-    CLEANUP(cJSON_Delete) cJSON *other = operator_deployment(&changed, "space");
+    CLEANUP(cJSON_Delete) cJSON *secret = operator_secret(&usable, "space");
+    CLEANUP(cJSON_Delete) cJSON *later = operator_secret(&usable, "space");
+    json_add_text(kube_ensure(secret, "metadata"), "uid", "1");
+    json_add_text(kube_ensure(later, "metadata"), "uid", "2");
+    CLEANUP(cJSON_Delete) cJSON *one = operator_deployment(&usable, "space", secret);
+    CLEANUP(cJSON_Delete) cJSON *same = operator_deployment(&usable, "space", secret);
+    CLEANUP(cJSON_Delete) cJSON *other = operator_deployment(&changed, "space", secret);
+    CLEANUP(cJSON_Delete) cJSON *elsewhere = operator_deployment(&usable, "space", later);
     cleanup_free char *text = json_print(one);
+    char guessed[DIGEST_SIZE];
 
+    digest_sha256("admin-password", strlen("admin-password"), guessed);
+    CHECK(!strstr(text, guessed) && !cJSON_Compare(one, elsewhere, true),
+          "who may not read the Secret can try out passwords");
     CHECK(cJSON_Compare(one, same, true), "the same score gives another Deployment");
     CHECK(!cJSON_Compare(kube_member(one, "spec.template"), kube_member(other, "spec.template"), true),
           "the operator would go on with the old password");
