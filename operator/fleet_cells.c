@@ -34,6 +34,28 @@ bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct 
     return cell->phase == PHASE_RUNNING && is_answered(deployment, cell);
 }
 
+bool cell_is_left_over(const struct fleet *fleet, const struct fleet_deployment *deployment,
+                       const struct fleet_device *device, const struct cell *cell)
+{
+    bool reported = cell->has_state && cell->state_revision == 0;
+
+    if (cell->has_key || cell->deleted || !(cell->key_lost || reported))
+        return false;
+    if (deployment->known)
+        return deployment->deleting || (deployment->score && device->registered && !cell->matched);
+    if (deployment->abandoned && cell->key_hash == deployment->score_hash)
+        return true;
+    return reported && device->registered && fleet->unasked_go;
+}
+
+void fleet_look_for_left_over(struct fleet *fleet, const struct fleet_deployment *deployment,
+                              const struct fleet_device *device)
+{
+    if (device->index < deployment->cell_count &&
+        cell_is_left_over(fleet, deployment, device, &deployment->cells[device->index]))
+        work_queue_add(fleet->options.deployments, deployment->name);
+}
+
 /** Something about a key changed: is it still what it should be? */
 static void key_changed(struct fleet *fleet, struct fleet_deployment *deployment, const struct cell *cell)
 {
@@ -58,6 +80,8 @@ void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, 
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
     struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
     cell->has_key = true;
+    cell->key_lost = false;
+    cell->deleted = false;
     cell->key_told = true;
     cell->key_hash = hash_bytes(HASH_INIT, data, size);
     cell->key_revision = revision;
@@ -87,6 +111,8 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     if (!cell || (cell->has_key && cell->key_revision != REVISION_AWAITED && cell->key_revision > revision))
         return;
     cell->has_key = false;
+    cell->key_lost = false;
+    cell->deleted = true;
     key_changed(fleet, deployment, cell);
 }
 
@@ -113,7 +139,8 @@ void fleet_put_state(struct fleet *fleet, const char *key, const char *data, siz
         return;
     }
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
-    struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
+    const struct fleet_device *device = fleet_device(fleet, target.device);
+    struct cell *cell = fleet_cell(fleet, deployment, device);
     bool changed = !cell->has_state || cell->phase != state->phase || cell->state_revision != state->revision;
     cell->has_state = true;
     cell->state_told = true;
@@ -123,6 +150,7 @@ void fleet_put_state(struct fleet *fleet, const char *key, const char *data, siz
         note_error(deployment, target.device, state);
     if (changed || state->phase == PHASE_FAILED)
         fleet_status_changed(fleet, deployment);
+    fleet_look_for_left_over(fleet, deployment, device);
 }
 
 void fleet_delete_state(struct fleet *fleet, const char *key)
@@ -146,10 +174,14 @@ void fleet_begin_cells(struct fleet *fleet, enum fleet_bucket bucket)
         struct fleet_deployment *deployment = fleet->deployments[i];
 
         for (uint32_t device = 0; device < deployment->cell_count; device++) {
-            if (bucket == FLEET_DESIRED)
-                deployment->cells[device].key_told = false;
-            else
-                deployment->cells[device].state_told = false;
+            struct cell *cell = &deployment->cells[device];
+
+            if (bucket == FLEET_STATE) {
+                cell->state_told = false;
+                continue;
+            }
+            cell->key_told = false;
+            cell->deleted = false; /* it may be another bucket */
         }
     }
 }
@@ -163,10 +195,12 @@ void fleet_complete_cells(struct fleet *fleet, enum fleet_bucket bucket)
         for (uint32_t device = 0; device < deployment->cell_count; device++) {
             struct cell *cell = &deployment->cells[device];
 
-            if (bucket == FLEET_DESIRED)
-                cell->has_key = cell->has_key && cell->key_told;
-            else
+            if (bucket == FLEET_STATE) {
                 cell->has_state = cell->has_state && cell->state_told;
+            } else if (cell->has_key && !cell->key_told) {
+                cell->has_key = false;
+                cell->key_lost = true;
+            }
         }
     }
 }
@@ -181,6 +215,7 @@ void fleet_match(struct fleet *fleet, struct fleet_deployment *deployment, struc
     struct cell *cell = fleet_cell(fleet, deployment, device);
     cell->matched = matched;
     key_changed(fleet, deployment, cell);
+    fleet_look_for_left_over(fleet, deployment, device);
 }
 
 void fleet_match_device(struct fleet *fleet, struct fleet_device *device)
@@ -188,6 +223,8 @@ void fleet_match_device(struct fleet *fleet, struct fleet_device *device)
     for (size_t i = 0; i < fleet->deployment_count; i++) {
         if (fleet->deployments[i]->known)
             fleet_match(fleet, fleet->deployments[i], device);
+        else
+            fleet_look_for_left_over(fleet, fleet->deployments[i], device);
     }
 }
 
