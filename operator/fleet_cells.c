@@ -26,7 +26,16 @@ static bool is_answered(const struct fleet_deployment *deployment, const struct 
 
 bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell)
 {
-    return cell->phase == PHASE_FAILED && is_answered(deployment, cell);
+    return cell->failing && is_answered(deployment, cell);
+}
+
+bool fleet_device_fails(struct fleet *fleet, const struct fleet_deployment *deployment, const char *id)
+{
+    const struct fleet_device *device = id ? fleet_find_device(fleet, id) : NULL;
+
+    return device && device->index < deployment->cell_count &&
+           cell_is_meant(deployment, &deployment->cells[device->index]) &&
+           cell_has_failed(deployment, &deployment->cells[device->index]);
 }
 
 bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell)
@@ -116,14 +125,33 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     key_changed(fleet, deployment, cell);
 }
 
-/** Remember the error of who failed last. */
-static void note_error(struct fleet_deployment *deployment, const char *device, const struct device_state *state)
+/** Of what is remembered of an earlier state about the same revision: a device that tries again, with or without saying
+ *  why, has not got better yet. */
+static bool is_failing(const struct cell *cell, const struct device_state *state)
 {
+    bool failed_before = cell->has_state && cell->failing && cell->state_revision == state->revision;
+
+    return state->phase == PHASE_FAILED || (state->phase == PHASE_PENDING && (state->error || failed_before));
+}
+
+/**
+ * Remember the error of who began to fail last. One that fails once more is no news, whatever it said meanwhile: else
+ * each device's trying again would cost a write.
+ */
+static void note_error(struct fleet *fleet, struct fleet_deployment *deployment, const char *device,
+                       const struct device_state *state, bool news)
+{
+    const char *error = state->error && state->error[0] != '\0' ? state->error : NULL;
+    bool other_words =
+        error && text_equal(deployment->error_device, device) && !text_equal(deployment->error_message, error);
+
+    if (!news && !other_words && fleet_device_fails(fleet, deployment, deployment->error_device))
+        return;
     free(deployment->error_device);
     free(deployment->error_message);
     free(deployment->error_time);
     deployment->error_device = text_copy(device);
-    deployment->error_message = text_copy(state->error && state->error[0] != '\0' ? state->error : "failed");
+    deployment->error_message = text_copy(error ? error : "failed");
     deployment->error_time = state->since[0] != '\0' ? text_copy(state->since) : NULL;
 }
 
@@ -142,13 +170,16 @@ void fleet_put_state(struct fleet *fleet, const char *key, const char *data, siz
     const struct fleet_device *device = fleet_device(fleet, target.device);
     struct cell *cell = fleet_cell(fleet, deployment, device);
     bool changed = !cell->has_state || cell->phase != state->phase || cell->state_revision != state->revision;
+    bool failing = is_failing(cell, state);
+    bool news = failing && !(cell->has_state && cell->failing && cell->state_revision == state->revision);
+    cell->failing = failing;
     cell->has_state = true;
     cell->state_told = true;
     cell->phase = (uint8_t)state->phase;
     cell->state_revision = state->revision;
-    if (state->phase == PHASE_FAILED)
-        note_error(deployment, target.device, state);
-    if (changed || state->phase == PHASE_FAILED)
+    if (failing)
+        note_error(fleet, deployment, target.device, state, news);
+    if (changed || failing)
         fleet_status_changed(fleet, deployment);
     fleet_look_for_left_over(fleet, deployment, device);
 }

@@ -48,6 +48,7 @@ struct cell {
     bool key_lost : 1; /* it went with its bucket: nobody deleted it */
     bool deleted : 1;  /* its deletion is in the bucket that is there now */
     bool has_state : 1;
+    bool failing : 1;    /* it failed, and nothing better came of its trying again */
     bool key_told : 1;   /* since that bucket was last begun */
     bool state_told : 1; /* likewise */
 };
@@ -114,9 +115,11 @@ void fleet_drop_device(struct fleet *fleet, struct fleet_device *device);
 
 /** Does a device count? */
 bool cell_is_meant(const struct fleet_deployment *deployment, const struct cell *cell);
-/** Does a device fail, or succeed, at what is desired now? */
+/** Does a device fail, or succeed, at what is desired now? One that tries again still fails. */
 bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell);
 bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell);
+/** Does the device with that id (NULL: none) fail, and count? */
+bool fleet_device_fails(struct fleet *fleet, const struct fleet_deployment *deployment, const char *id);
 
 /**
  * Does a device run, or may it, what nobody asks it for, and no deletion says so? An agent that finds another bucket than
