@@ -4,9 +4,11 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "messaging/headers.h"
 
 #define OPERATION   "KV-Operation" /* NATS ADR-8 */
 #define PENDING_MAX 1024           /* unconfirmed at a time; then publishing waits */
@@ -15,31 +17,54 @@
 
 struct kv_batch {
     struct nats_connection *connection;
+    struct kv_batch_sink sink;
     char *bucket;
+    char *prefix;        /* "$KV.<bucket>." */
     uint64_t generation; /* of the handle that `jetstream` is over */
     pthread_mutex_t mutex;
     jsCtx *jetstream;   /* NULL: none made yet; changed by the owner only, with the mutex */
     natsStatus refusal; /* of the first write that was refused; NATS_OK: none */
 };
 
-/** A context that was abandoned may still be told of. */
-static void on_refused(jsCtx *jetstream, jsPubAckErr *refusal, void *closure)
+DEFINE_CLEANUP(natsMsg *, natsMsg_Destroy)
+
+static void tell(const struct kv_batch *batch, natsMsg *message, uint64_t revision)
 {
+    const char *key = natsMsg_GetSubject(message) + strlen(batch->prefix);
+    const char *data = natsMsg_GetData(message);
+
+    if (message_header(message, OPERATION))
+        batch->sink.deleted(batch->sink.context, key, revision);
+    else
+        batch->sink.put(batch->sink.context, key, revision, data ? data : "", (size_t)natsMsg_GetDataLength(message));
+}
+
+/** The server's answer to one write, which may be of a context that was abandoned. The message is ours. */
+static void on_answer(jsCtx *jetstream, natsMsg *message, jsPubAck *confirmation, jsPubAckErr *refusal, void *closure)
+{
+    CLEANUP(natsMsg_Destroy) natsMsg *written = message;
     struct kv_batch *batch = closure;
 
+    if (confirmation && batch->sink.put)
+        tell(batch, written, confirmation->Sequence);
+    if (confirmation)
+        return;
     pthread_mutex_lock(&batch->mutex);
     if (jetstream == batch->jetstream && batch->refusal == NATS_OK)
-        batch->refusal = refusal->Err == NATS_OK ? NATS_ERR : refusal->Err;
+        batch->refusal = !refusal || refusal->Err == NATS_OK ? NATS_ERR : refusal->Err;
     pthread_mutex_unlock(&batch->mutex);
 }
 
-struct kv_batch *kv_batch_new(struct nats_connection *connection, const char *bucket)
+struct kv_batch *kv_batch_new(struct nats_connection *connection, const char *bucket, const struct kv_batch_sink *sink)
 {
     struct kv_batch *batch = NEW(struct kv_batch);
 
     pthread_mutex_init(&batch->mutex, NULL);
     batch->connection = connection;
     batch->bucket = text_copy(bucket);
+    batch->prefix = text_format("$KV.%s.", bucket);
+    if (sink)
+        batch->sink = *sink;
     return batch;
 }
 
@@ -74,8 +99,8 @@ static natsStatus prepare(struct kv_batch *batch)
     jsOptions_Init(&options);
     options.PublishAsync.MaxPending = PENDING_MAX;
     options.PublishAsync.StallWait = STALL_MS;
-    options.PublishAsync.ErrHandler = on_refused;
-    options.PublishAsync.ErrHandlerClosure = batch;
+    options.PublishAsync.AckHandler = on_answer;
+    options.PublishAsync.AckHandlerClosure = batch;
     natsStatus status = natsConnection_JetStream(&jetstream, handle, &options);
     pthread_mutex_lock(&batch->mutex);
     batch->jetstream = jetstream;
@@ -86,7 +111,7 @@ static natsStatus prepare(struct kv_batch *batch)
 
 int kv_batch_put(struct kv_batch *batch, const char *key, const void *data, size_t size, struct error *err)
 {
-    cleanup_free char *subject = text_format("$KV.%s.%s", batch->bucket, key);
+    cleanup_free char *subject = text_format("%s%s", batch->prefix, key);
 
     if (size > INT_MAX)
         return error_set(err, &general_error_domain, GENERAL_TOO_LARGE, "writing key", key, "%zu bytes", size);
@@ -98,7 +123,7 @@ int kv_batch_put(struct kv_batch *batch, const char *key, const void *data, size
 
 int kv_batch_delete(struct kv_batch *batch, const char *key, struct error *err)
 {
-    cleanup_free char *subject = text_format("$KV.%s.%s", batch->bucket, key);
+    cleanup_free char *subject = text_format("%s%s", batch->prefix, key);
     natsMsg *message = NULL;
     natsStatus status = prepare(batch);
 
@@ -138,5 +163,6 @@ void kv_batch_free(struct kv_batch *batch)
     kv_batch_abandon(batch);
     pthread_mutex_destroy(&batch->mutex);
     free(batch->bucket);
+    free(batch->prefix);
     free(batch);
 }

@@ -7,10 +7,18 @@
 
 #include "messaging/connection.h"
 
+/** Told of each write the server confirmed, from a thread of nats.c's and before kv_batch_finish() returns. Must not
+ *  block. */
+struct kv_batch_sink {
+    void (*put)(void *context, const char *key, uint64_t revision, const char *data, size_t size);
+    void (*deleted)(void *context, const char *key, uint64_t revision);
+    void *context;
+};
+
 struct kv_batch;
 /** To be used again and again, by one thread. The bucket must exist by the first write. It must be freed after the
- *  connection was closed. `connection` must outlive it. */
-struct kv_batch *kv_batch_new(struct nats_connection *connection, const char *bucket);
+ *  connection was closed. `connection` must outlive it. @param sink  copied; NULL: nobody is told */
+struct kv_batch *kv_batch_new(struct nats_connection *connection, const char *bucket, const struct kv_batch_sink *sink);
 /** Send a put. That it was sent says nothing: see kv_batch_finish. Errors: nats. */
 MUST_CHECK int kv_batch_put(struct kv_batch *batch, const char *key, const void *data, size_t size, struct error *err);
 /** Send a deletion; of a key that is not there, it does no harm. Errors: nats. */

@@ -18,6 +18,7 @@ struct controller {
         struct controller *controller;
         struct thread thread;
         bool started;
+        atomic_llong busy_since_ms; /* clock_monotonic_ms(); 0: it is not */
         void *state;
     } workers[WORKERS_MAX];
 };
@@ -49,9 +50,11 @@ static void work(struct worker *worker, const char *key)
     metrics_add(metrics, controller->kind->microseconds, (uint64_t)(clock_monotonic_us() - began_us));
     if (failed)
         metrics_add(metrics, controller->kind->failures, 1);
-    bool first = work_queue_done(controller->queue, key, failed) == 1;
-    if (failed && first && is_worth_a_word(&failure))
-        log_trouble("failed, trying again", &failure, LOG_TEXT(controller->kind->name, key));
+    int failures = work_queue_done(controller->queue, key, failed);
+    bool again = (failures & (failures - 1)) != 0; /* neither the first nor twice as many as were told of last */
+    if (failed && !again && is_worth_a_word(&failure))
+        log_trouble("failed, trying again", &failure, LOG_TEXT(controller->kind->name, key),
+                    LOG_INTEGER("failures", failures));
 }
 
 static void *run(void *context)
@@ -63,7 +66,9 @@ static void *run(void *context)
     while (leader_wait(controller->context->leader) && work_queue_take(controller->queue, &key)) {
         cleanup_free char *taken = TAKE_PTR(key);
 
+        atomic_store(&worker->busy_since_ms, clock_monotonic_ms());
         work(worker, taken);
+        atomic_store(&worker->busy_since_ms, 0);
     }
     return NULL;
 }
@@ -90,6 +95,19 @@ int controller_start(const struct controller_kind *kind, struct controller_conte
     }
     *ret = controller;
     return 0;
+}
+
+int64_t controller_busy_ms(const struct controller *controller, int64_t now_ms)
+{
+    int64_t longest_ms = 0;
+
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        int64_t since_ms = atomic_load(&controller->workers[i].busy_since_ms);
+
+        if (since_ms > 0 && now_ms - since_ms > longest_ms)
+            longest_ms = now_ms - since_ms;
+    }
+    return longest_ms;
 }
 
 void controller_stop(struct controller *controller)

@@ -3,7 +3,7 @@
 
 /*
  * Threads that take keys out of a queue and bring what a key stands for to what it should be, while we lead. What fails
- * is tried again after a back-off; its first failure is logged.
+ * is tried again after a back-off; of failures in a row the first, second, fourth, eighth … is logged.
  */
 
 #include "kubernetes/kube_client.h"
@@ -42,6 +42,8 @@ struct controller;
 /** @param workers  1 to 4 threads. Errors: system; the leader has resigned then. */
 MUST_CHECK int controller_start(const struct controller_kind *kind, struct controller_context *context,
                                 struct work_queue *queue, int workers, struct controller **ret, struct error *err);
+/** How long the worker that has been at its key for longest has been at it by now, in ms; 0: none is at work. */
+int64_t controller_busy_ms(const struct controller *controller, int64_t now_ms);
 /** Stop the queue and wait for the workers; the leader must have resigned. NULL is fine. */
 void controller_stop(struct controller *controller);
 /** Stops first. After the connection was closed. NULL is fine. */

@@ -94,9 +94,21 @@ static int reconcile_deployment(struct controller_context *context, void *state,
     return plan.finalizer == PLAN_FINALIZER_REMOVE ? change_finalizer(context, name, &plan, err) : 0;
 }
 
+static void on_put(void *context, const char *key, uint64_t revision, const char *data, size_t size)
+{
+    fleet_key_confirmed(context, key, revision, data, size);
+}
+
+static void on_deleted(void *context, const char *key, uint64_t revision)
+{
+    fleet_key_confirmed(context, key, revision, NULL, 0);
+}
+
 static void *state_new(struct controller_context *context)
 {
-    return kv_batch_new(context->connection, BUCKET_DESIRED_STATE);
+    const struct kv_batch_sink sink = {on_put, on_deleted, context->fleet};
+
+    return kv_batch_new(context->connection, BUCKET_DESIRED_STATE, &sink);
 }
 
 static void state_free(void *state)

@@ -79,7 +79,10 @@ struct deployment_plan {
 /** False: there is no such Deployment. */
 bool fleet_plan_deployment(struct fleet *fleet, const char *name, struct deployment_plan *ret);
 void deployment_plan_clear(struct deployment_plan *plan);
-/** NATS has confirmed what the plan said. If there is more, it is queued, behind others. */
+/** NATS has confirmed one key the plan said, as its watch will tell later: `data` was put, or it was deleted (NULL). While
+ *  the bucket is being told anew, that is what counts. */
+void fleet_key_confirmed(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size);
+/** It has confirmed all of them. If there is more, it is queued, behind others. */
 void fleet_keys_written(struct fleet *fleet, const char *name, const struct deployment_plan *plan);
 
 /** A Deployment's status as it should be. */

@@ -77,6 +77,12 @@ static void key_changed(struct fleet *fleet, struct fleet_deployment *deployment
     fleet_status_changed(fleet, deployment);
 }
 
+/** The server's confirmation and the watch tell the same, in any order. */
+static bool is_told_already(const struct cell *cell, bool put, uint64_t revision)
+{
+    return revision < cell->key_revision || (revision == cell->key_revision && cell->has_key == put);
+}
+
 void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size)
 {
     cleanup_error struct error refused = ERROR_INIT;
@@ -88,10 +94,12 @@ void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, 
     }
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
     struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
+    cell->key_told = true;
+    if (is_told_already(cell, true, revision))
+        return;
     cell->has_key = true;
     cell->key_lost = false;
     cell->deleted = false;
-    cell->key_told = true;
     cell->key_hash = hash_bytes(HASH_INIT, data, size);
     cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
@@ -117,11 +125,12 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     if (desired_state_key_parse(key, &target, &refused) < 0)
         return;
     struct cell *cell = find_cell(fleet, &target, &deployment);
-    if (!cell || (cell->has_key && cell->key_revision != REVISION_AWAITED && cell->key_revision > revision))
+    if (!cell || is_told_already(cell, false, revision))
         return;
     cell->has_key = false;
     cell->key_lost = false;
     cell->deleted = true;
+    cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
 }
 
@@ -212,7 +221,8 @@ void fleet_begin_cells(struct fleet *fleet, enum fleet_bucket bucket)
                 continue;
             }
             cell->key_told = false;
-            cell->deleted = false; /* it may be another bucket */
+            cell->key_revision = 0; /* a bucket made anew counts anew */
+            cell->deleted = false;  /* likewise */
         }
     }
 }

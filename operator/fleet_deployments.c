@@ -168,36 +168,20 @@ void deployment_plan_clear(struct deployment_plan *plan)
     *plan = (struct deployment_plan){0};
 }
 
-/** The watch may have told of it already, or not yet. */
-static void note_put(struct cell *cell, uint64_t hash)
+void fleet_key_confirmed(struct fleet *fleet, const char *key, uint64_t revision, const char *data, size_t size)
 {
-    if (cell->has_key && cell->key_hash == hash)
-        return;
-    cell->has_key = true;
-    cell->key_lost = false;
-    cell->deleted = false;
-    cell->key_told = true;
-    cell->key_hash = hash;
-    cell->key_revision = REVISION_AWAITED;
+    pthread_mutex_lock(&fleet->mutex);
+    if (fleet->told[FLEET_DESIRED] && data)
+        fleet_put_desired(fleet, key, revision, data, size);
+    else if (fleet->told[FLEET_DESIRED])
+        fleet_delete_desired(fleet, key, revision);
+    pthread_mutex_unlock(&fleet->mutex);
 }
 
 void fleet_keys_written(struct fleet *fleet, const char *name, const struct deployment_plan *plan)
 {
-    uint64_t hash = plan->score ? hash_bytes(HASH_INIT, plan->score, strlen(plan->score)) : 0;
-
     pthread_mutex_lock(&fleet->mutex);
-    struct fleet_deployment *deployment = fleet_deployment(fleet, name);
-    for (size_t i = 0; i < plan->puts.count; i++)
-        note_put(fleet_cell(fleet, deployment, fleet_device(fleet, plan->puts.items[i])), hash);
-    for (size_t i = 0; i < plan->deletes.count; i++) {
-        struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, plan->deletes.items[i]));
-
-        cell->has_key = false;
-        cell->key_lost = false;
-        cell->deleted = true;
-    }
     if (plan->more)
         work_queue_add(fleet->options.deployments, name);
-    fleet_status_changed(fleet, deployment);
     pthread_mutex_unlock(&fleet->mutex);
 }

@@ -124,7 +124,8 @@ void fleet_put_heartbeat(struct fleet *fleet, const char *key, int64_t stamp_ms)
     if (!id)
         return;
     struct fleet_device *device = fleet_device(fleet, id);
-    int64_t age_ms = clock_realtime_ms() - stamp_ms;
+    /* Only what was there before needs the server's clock compared with ours. */
+    int64_t age_ms = fleet->told[FLEET_HEARTBEAT] ? 0 : clock_realtime_ms() - stamp_ms;
     device->heard_at_ms = clock_monotonic_ms() - (age_ms > 0 ? age_ms : 0);
     device->heartbeat_ms = stamp_ms;
     if (device->online || age_ms > fleet->options.offline_after_ms)

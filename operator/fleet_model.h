@@ -34,13 +34,10 @@ struct fleet_device {
     int64_t object_made_ms;         /* since the epoch, in whole seconds; 0: not known */
 };
 
-/* A key whose revision is not known yet: no state is about it. */
-#define REVISION_AWAITED UINT64_MAX
-
 /** One device and one Deployment. */
 struct cell {
     uint64_t key_hash;
-    uint64_t key_revision;
+    uint64_t key_revision; /* also of its deletion; what is older says nothing */
     uint64_t state_revision;
     uint8_t phase; /* enum deployment_phase */
     bool matched : 1;

@@ -22,12 +22,13 @@
 
 #define TICK_MS            200
 #define TRIM_MS            2000 /* between two times that memory which is free is given back */
-#define END_MS             3000 /* after which nothing is waited for any more */
+#define END_MS             4000 /* nothing is waited for any more; NATS may take 3000 to confirm, the lease 1000 */
 #define RETRY_MIN_MS       50
 #define RETRY_MAX_MS       5000
 #define NAMESPACE_RETRY_MS 1000
 #define NAMESPACE_MS       5000
 #define DEVICE_WORKERS     2
+#define CONTROLLER_COUNT   3
 #define LIST_PAGE          100 /* objects of a list that are in memory at a time */
 #define MMAP_THRESHOLD     (64 << 10)
 #define MALLOC_ARENAS      2
@@ -50,7 +51,7 @@ struct program {
     struct kube_watch *deployment_watch;
     struct kube_watch *device_watch;
     struct controller_context context;
-    struct controller *controllers[3];
+    struct controller *controllers[CONTROLLER_COUNT + 1]; /* NULL-terminated */
     struct status_pages pages;
     struct http_server *server;
     atomic_int synced; /* watches that have told all there is */
@@ -255,17 +256,26 @@ static int start_controllers(struct program *program, struct error *err)
 
 static int start_pages(struct program *program, struct error *err)
 {
-    program->pages.controllers = &program->context;
-    program->pages.link = program->link;
-    program->pages.deployments = program->deployments;
-    program->pages.statuses = program->statuses;
-    program->pages.devices = program->devices;
     if (http_server_start(program->options->listen, status_pages_answer, &program->pages, &program->server, err) < 0)
         return -1;
     log_info("serving /healthz, /readyz and /metrics", LOG_INTEGER("port", http_server_port(program->server)));
     return 0;
 }
 
+/** From here on there is more to say than that it starts. */
+static void fill_pages(struct program *program)
+{
+    program->pages.context = &program->context;
+    program->pages.controllers = program->controllers;
+    program->pages.link = program->link;
+    program->pages.deployments = program->deployments;
+    program->pages.statuses = program->statuses;
+    program->pages.devices = program->devices;
+    atomic_store(&program->pages.ticked_at_ms, clock_monotonic_ms());
+    atomic_store(&program->pages.started, true);
+}
+
+/** The pages come first: who waits for the API server is healthy, and restarting it would only make it come up later. */
 static int start(struct program *program, struct error *err)
 {
     sigset_t handled = handled_signals();
@@ -273,14 +283,14 @@ static int start(struct program *program, struct error *err)
     program->signal_fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
     if (program->signal_fd < 0)
         return error_set_errno(err, errno, "opening a signalfd", NULL);
-    if (open_client(program, err) < 0 || learn_namespace(program, err) < 0)
+    if (open_client(program, err) < 0 || start_pages(program, err) < 0 || learn_namespace(program, err) < 0)
         return -1;
     make_fleet(program);
     nats_library_start();
-    return open_nats(program, err) < 0 || start_controllers(program, err) < 0 || start_pages(program, err) < 0 ||
-                   watch_kubernetes(program, err) < 0
-               ? -1
-               : 0;
+    if (open_nats(program, err) < 0 || start_controllers(program, err) < 0)
+        return -1;
+    fill_pages(program);
+    return watch_kubernetes(program, err);
 }
 
 /** Time passes until a signal comes. */
@@ -292,6 +302,7 @@ static void loop(struct program *program)
 
     while (poll(&signals, 1, TICK_MS) <= 0) {
         fleet_tick(program->fleet);
+        atomic_store(&program->pages.ticked_at_ms, clock_monotonic_ms());
         if (clock_monotonic_ms() < trim_at_ms)
             continue;
         malloc_trim(0); /* what reading all of the buckets took */
@@ -324,7 +335,7 @@ static void stop(struct program *program)
 {
     if (program->leader)
         leader_resign(program->leader);
-    for (size_t i = 0; i < ARRAY_SIZE(program->controllers); i++)
+    for (size_t i = 0; i < CONTROLLER_COUNT; i++)
         controller_stop(program->controllers[i]);
     if (program->leader)
         leader_stop(program->leader);
@@ -333,7 +344,7 @@ static void stop(struct program *program)
     kube_watch_free(program->device_watch);
     if (program->link)
         nats_link_stop(program->link);
-    for (size_t i = 0; i < ARRAY_SIZE(program->controllers); i++)
+    for (size_t i = 0; i < CONTROLLER_COUNT; i++)
         controller_free(program->controllers[i]);
     nats_link_free(program->link);
     leader_free(program->leader);

@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PREFIX "harmony_fleet_operator_"
+#define PREFIX          "harmony_fleet_operator_"
+#define LOOP_STUCK_MS   30000 /* it comes by several times a second */
+#define WORKER_STUCK_MS 90000 /* a key takes a few requests, each of which has its deadline of a few seconds */
 
 /** One counter of /metrics. */
 struct metric_row {
@@ -70,7 +72,7 @@ static void add_metrics(struct status_pages *pages, struct text_buffer *body)
 {
     struct fleet_counts counts;
 
-    fleet_count(pages->controllers->fleet, &counts);
+    fleet_count(pages->context->fleet, &counts);
     add_gauge(body, "devices", "Devices, by phase.");
     text_buffer_format(body, PREFIX "devices{phase=\"Online\"} %zu\n", counts.online);
     text_buffer_format(body, PREFIX "devices{phase=\"Offline\"} %zu\n", counts.offline);
@@ -81,10 +83,10 @@ static void add_metrics(struct status_pages *pages, struct text_buffer *body)
     text_buffer_format(body, PREFIX "queue_length{queue=\"statuses\"} %zu\n", work_queue_length(pages->statuses));
     text_buffer_format(body, PREFIX "queue_length{queue=\"devices\"} %zu\n", work_queue_length(pages->devices));
     add_gauge(body, "leader", "1: this one leads.");
-    text_buffer_format(body, PREFIX "leader %d\n", leader_is(pages->controllers->leader));
+    text_buffer_format(body, PREFIX "leader %d\n", leader_is(pages->context->leader));
     add_gauge(body, "nats_up", "1: connected to NATS, and its buckets are watched.");
     text_buffer_format(body, PREFIX "nats_up %d\n", nats_link_is_up(pages->link));
-    add_counters(pages->controllers->metrics, body);
+    add_counters(pages->context->metrics, body);
 }
 
 static int readiness(struct status_pages *pages, struct text_buffer *body)
@@ -93,21 +95,47 @@ static int readiness(struct status_pages *pages, struct text_buffer *body)
     bool up = nats_link_is_up(pages->link);
     bool synced = atomic_load(&pages->synced);
 
-    fleet_count(pages->controllers->fleet, &counts);
+    fleet_count(pages->context->fleet, &counts);
     text_buffer_format(body, "nats: %s\nbuckets: %s\nkubernetes: %s\nleader: %s\n", up ? "connected" : "not connected",
                        counts.complete ? "read" : "being read", synced ? "read" : "being read",
-                       leader_is(pages->controllers->leader) ? "this one" : "another, or none");
+                       leader_is(pages->context->leader) ? "this one" : "another, or none");
     return up && counts.complete && synced ? 200 : 503;
+}
+
+/** Unhealthy is what a restart would mend: a thread that is stuck. Neither NATS nor the API server being away is. */
+static int health(struct status_pages *pages, struct text_buffer *body)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t idle_ms = now_ms - atomic_load(&pages->ticked_at_ms);
+
+    if (idle_ms > LOOP_STUCK_MS) {
+        text_buffer_format(body, "the main loop has been stuck for %" PRId64 " ms\n", idle_ms);
+        return 503;
+    }
+    for (struct controller *const *next = pages->controllers; *next; next++) {
+        int64_t busy_ms = controller_busy_ms(*next, now_ms);
+
+        if (busy_ms <= WORKER_STUCK_MS)
+            continue;
+        text_buffer_format(body, "a worker has been at one key for %" PRId64 " ms\n", busy_ms);
+        return 503;
+    }
+    text_buffer_add(body, "ok\n");
+    return 200;
 }
 
 int status_pages_answer(void *context, const char *path, struct text_buffer *body)
 {
     struct status_pages *pages = context;
 
-    if (strcmp(path, "/healthz") == 0) {
-        text_buffer_add(body, "ok\n");
-        return 200;
+    bool health_asked = strcmp(path, "/healthz") == 0;
+
+    if (!atomic_load(&pages->started)) { /* it waits for the API server */
+        text_buffer_add(body, "starting\n");
+        return health_asked ? 200 : 503;
     }
+    if (health_asked)
+        return health(pages, body);
     if (strcmp(path, "/readyz") == 0)
         return readiness(pages, body);
     if (strcmp(path, "/metrics") == 0) {

@@ -8,8 +8,12 @@
 #include "operator/controller.h"
 #include "operator/nats_link.h"
 
+/** Zero-initialised: nothing has started. */
 struct status_pages {
-    struct controller_context *controllers;
+    atomic_bool started;       /**< all that follows is set, and stays */
+    atomic_llong ticked_at_ms; /**< clock_monotonic_ms() when the main loop came by last */
+    struct controller_context *context;
+    struct controller *const *controllers; /**< NULL-terminated */
     struct nats_link *link;
     struct work_queue *deployments;
     struct work_queue *statuses;

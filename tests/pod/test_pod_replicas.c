@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/http.h"
 #include "base/process.h"
 #include "contracts/custom_resources.h"
 #include "deploy/free_port.h"
@@ -60,9 +61,9 @@ static int bench_new(struct test_context *test, struct bench *ret, struct error 
     return file_write_atomic(password, admin->password, strlen(admin->password), 0600, err);
 }
 
-/** An operator of that name. `kubeconfig` NULL: the cluster's own. */
+/** An operator of that name. `kubeconfig` NULL: the cluster's own. *ret_port: of its pages; may be NULL. */
 static int start_operator(const struct bench *bench, const char *identity, const char *kubeconfig, struct process **ret,
-                          struct error *err)
+                          int *ret_port, struct error *err)
 {
     cleanup_text_list struct text_list argv = {0};
     cleanup_text_list struct text_list environment = {0};
@@ -80,6 +81,8 @@ static int start_operator(const struct bench *bench, const char *identity, const
     text_list_format(&argv, "--namespace=%s", stack_namespace(bench->stack));
     text_list_format(&argv, "--identity=%s", identity);
     text_list_format(&argv, "--listen=127.0.0.1:%d", port);
+    if (ret_port)
+        *ret_port = port;
     text_list_format(&argv, "--kubeconfig=%s",
                      kubeconfig ? kubeconfig : cluster_kubeconfig(stack_cluster(bench->stack)));
     text_list_format(&argv, "--lease-ms=%d", LEASE_MS);
@@ -140,9 +143,9 @@ FLEET_TEST(pod_replicas, one_is_killed_and_the_other_takes_over, .gate = "pod", 
     uint64_t written, found;
 
     TRY(bench_new(test, &bench, err));
-    TRY(start_operator(&bench, first_name, NULL, &first, err));
+    TRY(start_operator(&bench, first_name, NULL, &first, NULL, err));
     TRY(wait_leader(&bench, first_name, err));
-    TRY(start_operator(&bench, second_name, NULL, &second, err));
+    TRY(start_operator(&bench, second_name, NULL, &second, NULL, err));
     TRY(pod_apply(bench.stack, before, bench.label, POD_SCORE, err));
     TRY(pod_wait_aggregate(bench.stack, before, refused, err));
     TRY(key_revision(&bench, before, &written, err));
@@ -204,6 +207,31 @@ static int start_way(const struct bench *bench, const char *address, struct proc
     return process_start(&options, ret, err);
 }
 
+static int is_healthy(void *context, struct text_buffer *state, struct error *err)
+{
+    static const struct http_request health = {.method = "GET", .path = "/healthz"};
+    cleanup_error struct error failure = ERROR_INIT;
+    cleanup_http_reply struct http_reply reply = {0};
+
+    (void)err;
+    if (http_exchange(context, &health, deadline_in_ms(1000), &reply, &failure) < 0) {
+        text_buffer_add(state, error_root_detail(&failure));
+        return 0;
+    }
+    text_buffer_format(state, "%d %s", reply.status, reply.body);
+    return reply.status == 200;
+}
+
+static int wait_healthy(int port, struct error *err)
+{
+    cleanup_free char *url = text_format("http://127.0.0.1:%d", port);
+    CLEANUP(http_client_free) struct http_client *client = NULL;
+
+    TRY(http_client_new(&(struct http_client_options){.base_url = url}, &client, err));
+    TRY(wait_until("/healthz", is_healthy, client, NULL, deadline_in_ms(POD_STEP_MS), err));
+    return 0;
+}
+
 FLEET_TEST(pod_replicas, api_server_is_away_and_back, .gate = "pod", POD_NEEDS)
 {
     static char name[] = "alone";
@@ -216,14 +244,17 @@ FLEET_TEST(pod_replicas, api_server_is_away_and_back, .gate = "pod", POD_NEEDS)
     cleanup_free char *kubeconfig = NULL;
     uint64_t written, found;
     bool has_key = true;
-    int port;
+    int port, pages;
 
     TRY(bench_new(test, &bench, err));
     TRY(free_port_find(&port, err));
     cleanup_free char *address = text_format("127.0.0.1:%d", port);
     TRY(write_kubeconfig(&bench, address, &kubeconfig, err));
+
+    /* It is in good health while it waits for the API server. */
+    TRY(start_operator(&bench, name, kubeconfig, &operator, & pages, err));
+    TRY(wait_healthy(pages, err));
     TRY(start_way(&bench, address, &way, err));
-    TRY(start_operator(&bench, name, kubeconfig, &operator, err));
     TRY(pod_apply(bench.stack, before, bench.label, POD_SCORE, err));
     TRY(pod_wait_aggregate(bench.stack, before, refused, err));
     TRY(key_revision(&bench, before, &written, err));

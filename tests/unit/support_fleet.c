@@ -41,6 +41,8 @@ void scene_set(struct scene *scene)
 
 void scene_put(struct scene *scene, enum fleet_bucket bucket, const char *key, uint64_t revision, const char *value)
 {
+    if (bucket == FLEET_DESIRED && revision > scene->revision)
+        scene->revision = revision;
     fleet_told_put(scene->fleet, bucket, key, revision, (int64_t)time(NULL) * 1000, value, strlen(value));
 }
 
@@ -78,6 +80,16 @@ void scene_carry_out(struct scene *scene)
     cleanup_plan struct deployment_plan next = {0};
 
     scene_plan(scene, &next);
+    for (size_t i = 0; i < next.puts.count; i++) {
+        cleanup_free char *key = text_format("%s.web", next.puts.items[i]);
+
+        fleet_key_confirmed(scene->fleet, key, ++scene->revision, next.score, strlen(next.score));
+    }
+    for (size_t i = 0; i < next.deletes.count; i++) {
+        cleanup_free char *key = text_format("%s.web", next.deletes.items[i]);
+
+        fleet_key_confirmed(scene->fleet, key, ++scene->revision, NULL, 0);
+    }
     fleet_keys_written(scene->fleet, "web", &next);
 }
 

@@ -18,7 +18,8 @@ struct scene {
     struct work_queue *statuses;
     struct work_queue *devices;
     struct fleet *fleet;
-    int versions; /* resourceVersion of the last object */
+    int versions;      /* resourceVersion of the last object */
+    uint64_t revision; /* of the last key */
 };
 /** A fleet that has been told there is nothing. */
 void scene_set(struct scene *scene);

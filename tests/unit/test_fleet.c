@@ -50,7 +50,7 @@ FLEET_TEST(fleet, keys_go_to_the_devices_a_deployment_is_for)
     CHECK(
         text_equal(next.score, "{\"type\":\"PodmanV0\",\"data\":{\"services\":[{\"name\":\"web\",\"image\":\"a\"}]}}"),
         "the value is %s", next.score);
-    fleet_keys_written(scene.fleet, "web", &next);
+    scene_carry_out(&scene);
     scene_see(&scene, 1, BERLIN, "a", FINALIZED);
     CHECK(scene_plan(&scene, &next) && next.puts.count == 0 && next.finalizer == PLAN_FINALIZER_KEEP, "it never ends");
     scene_register_device(&scene, "pi-2", "berlin");
@@ -77,7 +77,7 @@ FLEET_TEST(fleet, many_keys_are_written_in_turns)
     for (bool more = true; more; more = next.more) {
         scene_drain(scene.deployments);
         CHECK(scene_plan(&scene, &next) && next.puts.count > 0, "a turn for nothing");
-        fleet_keys_written(scene.fleet, "web", &next);
+        scene_carry_out(&scene);
         written += next.puts.count;
         CHECK(work_queue_length(scene.deployments) == next.more, "it does not get another turn");
     }
@@ -104,6 +104,37 @@ FLEET_TEST(fleet, a_key_is_written_when_its_content_differs)
     CHECK(scene_plan(&scene, &next) && next.puts.count == 1, "another's value stays");
     fleet_told_deleted(scene.fleet, FLEET_DESIRED, "pi-1.web", 10);
     CHECK(scene_plan(&scene, &next) && next.puts.count == 1, "a lost key stays lost");
+    return 0;
+}
+
+FLEET_TEST(fleet, what_was_confirmed_and_what_the_watch_tells_may_come_in_any_order)
+{
+    cleanup_scene struct scene scene;
+    cleanup_plan struct deployment_plan next = {0};
+    cleanup_free char *a = text_format(SCORE, "a");
+    cleanup_free char *b = text_format(SCORE, "b");
+
+    scene_set(&scene);
+    scene_register_device(&scene, "pi-1", "berlin");
+    scene_see(&scene, 1, BERLIN, "b", FINALIZED);
+    fleet_key_confirmed(scene.fleet, "pi-1.web", 6, b, strlen(b));
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 5, a); /* the watch is behind */
+    CHECK(scene_plan(&scene, &next) && next.puts.count == 0, "the key is written twice");
+    fleet_told_deleted(scene.fleet, FLEET_DESIRED, "pi-1.web", 7);
+    fleet_key_confirmed(scene.fleet, "pi-1.web", 6, b, strlen(b)); /* the watch is ahead */
+    CHECK(scene_plan(&scene, &next) && next.puts.count == 1, "a key somebody deleted is thought to be there");
+    scene_see(&scene, 2, BERLIN, "b", DELETED);
+    fleet_key_confirmed(scene.fleet, "pi-1.web", 9, NULL, 0);
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 8, b);
+    CHECK(scene_plan(&scene, &next) && next.deletes.count == 0, "the key is deleted twice");
+
+    /* A bucket made anew counts anew. */
+    scene_see(&scene, 3, BERLIN, "b", FINALIZED);
+    fleet_told_begin(scene.fleet, FLEET_DESIRED);
+    fleet_key_confirmed(scene.fleet, "pi-1.web", 100, b, strlen(b)); /* of which bucket? */
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 1, a);
+    fleet_told_complete(scene.fleet, FLEET_DESIRED);
+    CHECK(scene_plan(&scene, &next) && next.puts.count == 1, "the former bucket's revisions count");
     return 0;
 }
 
@@ -183,7 +214,7 @@ FLEET_TEST(fleet, states_count_when_they_are_about_the_present_revision)
     report(&scene, "pi-1", "Running", 4, "null");
     TRY(check_status(&scene, 2, 2, 0, 0, err)); /* no keys yet */
     scene_carry_out(&scene);
-    TRY(check_status(&scene, 2, 2, 0, 0, err)); /* their revisions are not known yet */
+    TRY(check_status(&scene, 2, 2, 0, 0, err)); /* they have other revisions */
     scene_put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
     scene_put(&scene, FLEET_DESIRED, "pi-2.web", 6, score);
     TRY(check_status(&scene, 2, 2, 0, 0, err)); /* revision 4 is an earlier one */

@@ -177,6 +177,31 @@ FLEET_TEST(fleet_devices, a_device_of_another_fleet_is_known_as_such)
     return 0;
 }
 
+FLEET_TEST(fleet_devices, a_clock_that_differs_from_the_server_s_takes_nobody_offline)
+{
+    cleanup_scene struct scene scene;
+    int64_t stamp_ms = ((int64_t)time(NULL) - 3600) * 1000;
+
+    /* What was there before may be old: by the stamp, there is no other way to tell. */
+    scene_set(&scene);
+    scene_register_device(&scene, "pi-1", "berlin");
+    fleet_told_begin(scene.fleet, FLEET_HEARTBEAT);
+    fleet_told_put(scene.fleet, FLEET_HEARTBEAT, "heartbeat.pi-1", 1, stamp_ms, "{}", 2);
+    fleet_told_complete(scene.fleet, FLEET_HEARTBEAT);
+    TRY(check_device(&scene, "pi-1", "Offline", err));
+
+    /* What comes now is heard now, whatever the clocks say. */
+    fleet_told_put(scene.fleet, FLEET_HEARTBEAT, "heartbeat.pi-1", 2, stamp_ms, "{}", 2);
+    TRY(check_device(&scene, "pi-1", "Online", err));
+    scene_drain(scene.devices);
+    fleet_tick(scene.fleet);
+    CHECK(work_queue_length(scene.devices) == 0, "it is offline at once");
+    stamp_ms += INT64_C(3) * 3600 * 1000; /* ahead */
+    fleet_told_put(scene.fleet, FLEET_HEARTBEAT, "heartbeat.pi-1", 3, stamp_ms, "{}", 2);
+    TRY(wait_until("the device to be offline", scene_has_work, &scene, NULL, deadline_in_ms(5000), err));
+    return check_device(&scene, "pi-1", "Offline", err);
+}
+
 FLEET_TEST(fleet_devices, a_device_is_forgotten_when_it_is_deleted_not_when_it_was_lost)
 {
     cleanup_scene struct scene scene;

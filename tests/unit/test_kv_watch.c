@@ -20,6 +20,8 @@ struct seen {
     atomic_int puts;
     atomic_int deletions;
     atomic_int completed;
+    atomic_int confirmed_puts;
+    atomic_int confirmed_deletions;
 };
 
 static void on_begin(void *context, uint64_t made_us __attribute__((unused)))
@@ -43,6 +45,24 @@ static void on_deleted(void *context, const char *key __attribute__((unused)),
 static void on_complete(void *context)
 {
     atomic_fetch_add(&((struct seen *)context)->completed, 1);
+}
+
+/* What a batch tells of. */
+
+static void on_confirmed_put(void *context, const char *key, uint64_t revision, const char *data, size_t size)
+{
+    struct seen *seen = context;
+
+    if (text_starts_with(key, "key.") && revision > 0 && size == 5 && memcmp(data, "value", size) == 0)
+        atomic_fetch_add(&seen->confirmed_puts, 1);
+}
+
+static void on_confirmed_deletion(void *context, const char *key, uint64_t revision)
+{
+    struct seen *seen = context;
+
+    if (strcmp(key, "key.7") == 0 && revision > 0)
+        atomic_fetch_add(&seen->confirmed_deletions, 1);
 }
 
 /** NATS, a bucket in it, a watch of it and a batch for it. */
@@ -74,7 +94,8 @@ static int scene_set(struct test_context *test, struct scene *scene, struct erro
     TRY(test_nats_start(test, &scene->nats, err));
     TRY(test_nats_admin(scene->nats, &scene->connection, err));
     TRY(kv_bucket_open(scene->connection, BUCKET, 0, &scene->bucket, err));
-    scene->batch = kv_batch_new(scene->connection, BUCKET);
+    const struct kv_batch_sink confirmed = {on_confirmed_put, on_confirmed_deletion, &scene->seen};
+    scene->batch = kv_batch_new(scene->connection, BUCKET, &confirmed);
     scene->watch = kv_watch_new(BUCKET, NULL, &sink);
     return 0;
 }
@@ -119,9 +140,11 @@ FLEET_TEST(kv_watch, tells_all_keys_then_changes, NEEDS(CAPABILITY_NATS_SERVER))
     TRY(kv_watch_restart(scene.watch, scene.connection, err));
     TRY(await(&scene.seen.completed, 1, err)); /* an empty bucket is complete, too */
     TRY(put_many(&scene, 2500, err));          /* more than are under way at a time */
+    CHECK(scene.seen.confirmed_puts == 2500, "%d are known to be confirmed", scene.seen.confirmed_puts);
     TRY(await(&scene.seen.puts, 2500, err));
     TRY(kv_batch_delete(scene.batch, "key.7", err));
     TRY(kv_batch_finish(scene.batch, deadline_in_ms(WAIT_MS), err));
+    CHECK(scene.seen.confirmed_deletions == 1, "%d deletions are known", scene.seen.confirmed_deletions);
     TRY(await(&scene.seen.deletions, 1, err));
     TRY(kv_watch_check(scene.watch, &intact, err));
     CHECK(intact, "a watch that told all is doubted");
