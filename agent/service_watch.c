@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/service_watch.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,15 @@ void service_watch_clear(struct service_watch *watch)
     *watch = (struct service_watch){0};
 }
 
+/** What is reported of one that keeps exiting must not change by chance, or at every end: each change is a write. */
+static void note_exit_code(struct service_watch *watch, int exit_code, int64_t now_ms)
+{
+    if (watch->code_ms != 0 && now_ms - watch->code_ms < CODE_RENEWED_MS)
+        return;
+    watch->exit_code = exit_code;
+    watch->code_ms = now_ms;
+}
+
 void service_watch_died(struct service_watch *watch, const char *id, int exit_code, int64_t now_ms)
 {
     if (!text_equal(watch->verified, id))
@@ -36,16 +44,26 @@ void service_watch_died(struct service_watch *watch, const char *id, int exit_co
     else
         watch->death_count++;
     watch->deaths[watch->death_count - 1] = now_ms;
-    watch->exit_code = exit_code;
+    if (watch->death_count == DEATHS_KEPT && now_ms - watch->deaths[0] <= DEATHS_WITHIN_MS)
+        watch->keeps_exiting = true;
+    if (watch->keeps_exiting)
+        note_exit_code(watch, exit_code, now_ms);
 }
 
-static bool keeps_exiting(const struct service_watch *watch, int64_t now_ms)
+/** When it will have stayed up (or down) for long enough. */
+static int64_t forgiven_ms(const struct service_watch *watch)
 {
-    int64_t oldest = watch->deaths[0];
-    int64_t newest = watch->deaths[DEATHS_KEPT - 1];
+    return watch->deaths[DEATHS_KEPT - 1] + DEATHS_FORGIVEN_MS;
+}
 
-    return watch->death_count == DEATHS_KEPT && newest - oldest <= DEATHS_WITHIN_MS &&
-           now_ms - newest < DEATHS_FORGIVEN_MS;
+static bool keeps_exiting(struct service_watch *watch, int64_t now_ms)
+{
+    if (watch->keeps_exiting && now_ms >= forgiven_ms(watch)) {
+        watch->keeps_exiting = false;
+        watch->death_count = 0;
+        watch->code_ms = 0;
+    }
+    return watch->keeps_exiting;
 }
 
 static void find_well(struct service_finding *ret)
@@ -113,10 +131,8 @@ void service_watch_judge(struct service_watch *watch, const struct container_spe
     } else if (!text_equal(watch->verified, observed->id)) {
         find(ret, SERVICE_NEEDS_WORK, 0, "%s was not looked at yet", spec->name);
     } else if (keeps_exiting(watch, now_ms)) {
-        int64_t newest = watch->deaths[DEATHS_KEPT - 1];
-        find(ret, SERVICE_FAILED, newest + DEATHS_FORGIVEN_MS,
-             "%s keeps exiting: %d times within %" PRId64 " s, last with code %d", spec->name, DEATHS_KEPT,
-             (newest - watch->deaths[0] + 999) / 1000, watch->exit_code);
+        find(ret, SERVICE_FAILED, forgiven_ms(watch), "%s keeps exiting, lately with code %d", spec->name,
+             watch->exit_code);
     } else {
         judge_state(watch, spec, observed, now_ms, ret);
     }

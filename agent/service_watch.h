@@ -15,9 +15,10 @@
 #include "contracts/score.h"
 
 enum {
-    DEATHS_KEPT = 5,                /* a service that ended so often … */
-    DEATHS_WITHIN_MS = 30000,       /* … within that time keeps exiting, … */
-    DEATHS_FORGIVEN_MS = 10000,     /* … until it has stayed up (or down) for so long */
+    DEATHS_KEPT = 5,            /* a service that ended so often … */
+    DEATHS_WITHIN_MS = 30000,   /* … within that time keeps exiting, … */
+    DEATHS_FORGIVEN_MS = 10000, /* … until it has stayed up (or down) for so long */
+    CODE_RENEWED_MS = 30000,    /* how often the code it keeps exiting with is brought up to date: each is a write */
     PODMAN_RESTARTS_WITHIN_MS = 500 /* podman gets so long to do what the restart policy says before we start it */
 };
 
@@ -27,7 +28,9 @@ struct service_watch {
     int64_t ended_ms;            /**< when it was first seen not running; 0: it is not */
     int64_t deaths[DEATHS_KEPT]; /**< when it ended, oldest first */
     int death_count;
-    int exit_code; /**< of the last death */
+    bool keeps_exiting;
+    int exit_code;   /**< of a death while it keeps exiting: the last one when it was brought up to date */
+    int64_t code_ms; /**< when that was */
 };
 
 enum service_verdict {

@@ -224,6 +224,7 @@ static unsigned set_transport(struct http_client *client)
     CURL *easy = client->easy;
     unsigned failed = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 
+    failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for the resolver, which has seconds */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     failed |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever http_proxy says */

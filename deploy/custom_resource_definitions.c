@@ -21,6 +21,12 @@
 #define TOKEN_PATTERN "^[A-Za-z0-9_-]{1,63}$"
 #define LABEL_MAX     63 /* bytes of a label's value, and of its key's name part */
 
+/* The fields below it are not shown by "kubectl explain" before 1.27: OpenAPI v2 cannot say that there may be others. */
+#define DATA_DESCRIPTION                                                                                               \
+    "Of a PodmanV0; required. services: a list of {name, image, args, ports, env, volumes, restart_policy, health "    \
+    "{command, interval_s, timeout_s, retries, start_period_s}}; init_containers: a list of {name, image, args, env, " \
+    "volumes, timeout}. Names are unique over both lists."
+
 /* JSON is laid out as JSON, not as if it were C. */
 /* clang-format off */
 
@@ -40,14 +46,14 @@ static cJSON *container_schema(const char *description)
         "type": "object", "description": "%s", "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
             "name": {
-                "type": "string", "description": "Unique in its deployment.", "maxLength": %d, "pattern": "%s"
+                "type": "string", "description": "Unique in its deployment; required.", "maxLength": %d, "pattern": "%s"
             },
             "image": {
                 "type": "string", "maxLength": %u, "description": "Of the container, as podman pulls it; required."
             },
             "env": {
                 "x-kubernetes-preserve-unknown-fields": true, "nullable": true,
-                "description": "Environment: an object of strings, or a list of NAME=value."
+                "description": "Environment: an object of strings, or a list of NAME=value; at most 256."
             }
         }
     }), description, TOKEN_MAX, TOKEN_PATTERN, SCORE_IMAGE_MAX);
@@ -58,7 +64,8 @@ static cJSON *container_schema(const char *description)
         text_list_schema("Arguments, instead of the image's command.", SCORE_LIST_MAX, SCORE_TEXT_MAX));
     cJSON_AddItemToObject(
         properties, "volumes",
-        text_list_schema("source:destination[:ro]; a source that begins with / is a path of the device.",
+        text_list_schema("source:destination[:ro|rw]; a source that begins with / is a path of the device, any other "
+                         "the name of a volume.",
                          SCORE_LIST_MAX, SCORE_TEXT_MAX));
     return schema;
 }
@@ -91,7 +98,8 @@ static cJSON *health_schema(void)
 
     cJSON_AddItemToObject(
         kube_ensure(schema, "properties"), "command",
-        text_list_schema("Program and arguments, run in the container.", SCORE_LIST_MAX, SCORE_TEXT_MAX));
+        text_list_schema("Program and arguments, run in the container without a shell; no check if empty.",
+                         SCORE_LIST_MAX, SCORE_TEXT_MAX));
     return schema;
 }
 
@@ -101,10 +109,12 @@ static cJSON *service_schema(void)
     cJSON *properties = kube_ensure(schema, "properties");
 
     cJSON_AddItemToObject(properties, "ports",
-                          text_list_schema("[address:]host:container[/tcp|udp]", SCORE_LIST_MAX, SCORE_TEXT_MAX));
+                          text_list_schema("What is published: [address:]host:container[/tcp|udp]; on every address "
+                                           "if none is given.", SCORE_LIST_MAX, SCORE_TEXT_MAX));
+    /* Not an enum, which would refuse null: on the wire that is the same as a missing field. */
     cJSON_AddItemToObject(properties, "restart_policy", kube_json(JSON_TEXT({
-        "type": "string", "description": "When podman starts it again; %s if not given.",
-        "enum": ["%s", "%s", "%s", "%s"]
+        "type": "string", "nullable": true, "description": "When podman starts it again; %s if not given.",
+        "pattern": "^(%s|%s|%s|%s)$"
     }), restart_policy_name(RESTART_UNLESS_STOPPED), restart_policy_name(RESTART_UNLESS_STOPPED),
         restart_policy_name(RESTART_ALWAYS), restart_policy_name(RESTART_ON_FAILURE),
         restart_policy_name(RESTART_NO)));
@@ -131,6 +141,7 @@ static cJSON *score_schema(void)
             "type": {"type": "string", "minLength": 1, "maxLength": 63, "description": "Kind of score: %s."},
             "data": {
                 "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                "description": "%s",
                 "properties": {
                     "services": {
                         "type": "array", "maxItems": %d, "nullable": true,
@@ -143,7 +154,7 @@ static cJSON *score_schema(void)
                 }
             }
         }
-    }), SCORE_TYPE_PODMAN_V0, SCORE_SERVICES_MAX, SCORE_SERVICES_MAX);
+    }), SCORE_TYPE_PODMAN_V0, DATA_DESCRIPTION, SCORE_SERVICES_MAX, SCORE_SERVICES_MAX);
 
     cJSON_AddItemToObject(kube_ensure(schema, "properties.data.properties.services"), "items", service_schema());
     cJSON_AddItemToObject(kube_ensure(schema, "properties.data.properties.init_containers"), "items",
@@ -170,9 +181,12 @@ static cJSON *selector_schema(void)
                     "required": ["key", "operator"],
                     "properties": {
                         "key": {"type": "string", "minLength": 1, "maxLength": %d, "description": "Of a label."},
-                        "operator": {"type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+                        "operator": {
+                            "type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+                            "description": "How the label is compared; NotIn also holds where it is absent."
+                        },
                         "values": {
-                            "type": "array", "maxItems": %d, "description": "For In and NotIn.",
+                            "type": "array", "maxItems": %d, "nullable": true, "description": "For In and NotIn.",
                             "items": {"type": "string", "maxLength": %d}
                         }
                     }
@@ -183,30 +197,40 @@ static cJSON *selector_schema(void)
 }
 
 /** Source: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#Condition */
-static cJSON *conditions_schema(void)
+static cJSON *conditions_schema(const char *description)
 {
-    return kube_json("%s", JSON_TEXT({
+    cJSON *schema = kube_json("%s", JSON_TEXT({
         "type": "array", "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
             "type": "object",
             "required": ["type", "status"],
             "properties": {
-                "type": {"type": "string", "maxLength": 316},
-                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-                "reason": {"type": "string", "maxLength": 1024},
-                "message": {"type": "string", "maxLength": 32768},
-                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-                "lastTransitionTime": {"type": "string", "format": "date-time"}
+                "type": {"type": "string", "maxLength": 316, "description": "Which condition."},
+                "status": {
+                    "type": "string", "enum": ["True", "False", "Unknown"], "description": "Whether it holds."
+                },
+                "reason": {"type": "string", "maxLength": 1024, "description": "Why, as a word for programs."},
+                "message": {"type": "string", "maxLength": 32768, "description": "Why, for people."},
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0,
+                    "description": "Of the specification it is about."
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time", "description": "When status last became another one."
+                }
             }
         }
     }));
+
+    json_add_text(schema, "description", description);
+    return schema;
 }
 
 static cJSON *deployment_status_schema(void)
 {
     cJSON *schema = kube_json(JSON_TEXT({
-        "type": "object",
+        "type": "object", "description": "How far it has come, written by the operator.",
         "properties": {
             "observedGeneration": {
                 "type": "integer", "format": "int64", "minimum": 0,
@@ -215,16 +239,30 @@ static cJSON *deployment_status_schema(void)
             "aggregate": {
                 "type": "object", "description": "How the devices it is for are doing.",
                 "properties": {
-                    "matched": {"type": "integer", "format": "int64", "minimum": 0},
-                    "pending": {"type": "integer", "format": "int64", "minimum": 0},
-                    "succeeded": {"type": "integer", "format": "int64", "minimum": 0},
-                    "failed": {"type": "integer", "format": "int64", "minimum": 0},
+                    "matched": {
+                        "type": "integer", "format": "int64", "minimum": 0,
+                        "description": "Devices the selector finds: the sum of the three below."
+                    },
+                    "pending": {
+                        "type": "integer", "format": "int64", "minimum": 0,
+                        "description": "Those that are on their way to what is wanted now."
+                    },
+                    "succeeded": {
+                        "type": "integer", "format": "int64", "minimum": 0,
+                        "description": "Those on which it runs as wanted."
+                    },
+                    "failed": {
+                        "type": "integer", "format": "int64", "minimum": 0,
+                        "description": "Those on which it does not; they go on trying."
+                    },
                     "lastError": {
                         "type": "object", "nullable": true, "description": "The newest failure.",
                         "properties": {
-                            "device": {"type": "string", "maxLength": %d},
-                            "message": {"type": "string", "maxLength": %d},
-                            "time": {"type": "string", "format": "date-time"}
+                            "device": {"type": "string", "maxLength": %d, "description": "Id of the device."},
+                            "message": {"type": "string", "maxLength": %d, "description": "In the device's words."},
+                            "time": {
+                                "type": "string", "format": "date-time", "description": "Since when, as it reports."
+                            }
                         }
                     }
                 }
@@ -232,7 +270,9 @@ static cJSON *deployment_status_schema(void)
         }
     }), TOKEN_MAX, DEVICE_ERROR_MAX);
 
-    cJSON_AddItemToObject(kube_ensure(schema, "properties"), "conditions", conditions_schema());
+    cJSON_AddItemToObject(kube_ensure(schema, "properties"), "conditions",
+                          conditions_schema("Accepted: it can be used, else the message names the field. Progressing: "
+                                            "devices are pending. Available: it runs on all it is for."));
     return schema;
 }
 
@@ -243,7 +283,7 @@ static cJSON *deployment_schema(void)
         "required": ["spec"],
         "properties": {
             "spec": {
-                "type": "object",
+                "type": "object", "description": "What is to run, and where.",
                 "properties": {
                     "rollout": {
                         "type": "object", "nullable": true,
@@ -276,7 +316,7 @@ static cJSON *device_schema(void)
         "required": ["spec"],
         "properties": {
             "spec": {
-                "type": "object",
+                "type": "object", "description": "Which device it is.",
                 "required": ["deviceId"],
                 "properties": {
                     "deviceId": {
@@ -286,21 +326,25 @@ static cJSON *device_schema(void)
                 }
             },
             "status": {
-                "type": "object",
+                "type": "object", "description": "What its agent reported, written by the operator.",
                 "properties": {
-                    "phase": {"type": "string", "enum": ["Online", "Offline"]},
+                    "phase": {
+                        "type": "string", "enum": ["Online", "Offline"],
+                        "description": "Offline: no heartbeat for longer than the operator waits for one."
+                    },
                     "lastHeartbeat": {
                         "type": "string", "format": "date-time", "description": "At the last change of the phase."
                     },
-                    "agentVersion": {"type": "string", "maxLength": %d},
-                    "arch": {"type": "string", "maxLength": %d},
-                    "os": {"type": "string", "maxLength": %d}
+                    "agentVersion": {"type": "string", "maxLength": %d, "description": "Of harmony-fleet-agent."},
+                    "arch": {"type": "string", "maxLength": %d, "description": "Of its processor."},
+                    "os": {"type": "string", "maxLength": %d, "description": "Its operating system."}
                 }
             }
         }
     }), TOKEN_MAX, TOKEN_PATTERN, DEVICE_TEXT_MAX, DEVICE_TEXT_MAX, DEVICE_TEXT_MAX);
 
-    cJSON_AddItemToObject(kube_ensure(schema, "properties.status.properties"), "conditions", conditions_schema());
+    cJSON_AddItemToObject(kube_ensure(schema, "properties.status.properties"), "conditions",
+                          conditions_schema("Ready: a heartbeat came within the time the operator waits for one."));
     return schema;
 }
 

@@ -11,9 +11,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "deploy/deploy_options.h"
-#include "deploy/kubernetes_target.h"
-#include "deploy/operator_score.h"
-#include "kubernetes/kube_object.h"
+#include "deploy/kubernetes_apply.h"
+#include "deploy/operator_manifests.h"
 #include "messaging/connection.h"
 
 #define EXIT_USAGE      2
@@ -97,6 +96,9 @@ static int compose(struct deployment *deployment, struct error *err)
     if (timeout_s < 1 || timeout_s > TIMEOUT_MAX_S)
         return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
                          "--timeout: %d is not within 1 and %d", timeout_s, TIMEOUT_MAX_S);
+    if (!kubernetes_is_namespace_name(values[OPTION_NAMESPACE]))
+        return error_set(err, &general_error_domain, GENERAL_INVALID, "reading the command line", NULL,
+                         "--namespace: \"%s\" is not 1 to 63 of a-z, 0-9 and '-' within", values[OPTION_NAMESPACE]);
     deployment->deadline = deadline_in_ms((int64_t)timeout_s * 1000);
     nats->image = values[OPTION_NATS_IMAGE];
     nats->storage = values[OPTION_NATS_STORAGE];
@@ -159,7 +161,7 @@ static int deploy_operator(struct deployment *deployment, struct error *err)
 {
     struct fleet_operator_deployed deployed = {0};
 
-    if (find_nats(deployment, err) < 0 ||
+    if (operator_score_validate(&deployment->score.operator, false, err) < 0 || find_nats(deployment, err) < 0 ||
         fleet_operator_score_interpret(&deployment->score.operator, & deployment->topology, deployment->deadline,
                                        &deployed, err) < 0)
         return -1;

@@ -252,8 +252,10 @@ static bool is_host(const char *text)
 static int check_useful(const struct deploy_options *options, struct error *err)
 {
     if (options->values[OPTION_NATS_URL] && options->filter != DEPLOY_OPERATOR)
-        return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
-                         "--nats-url goes with --filter operator: else the operator uses the NATS that is deployed");
+        return error_set(
+            err, &general_error_domain, GENERAL_INVALID, READING, NULL,
+            "--nats-url (HARMONY_FLEET_NATS_URL) goes with --filter operator: else the operator has the NATS that is "
+            "deployed");
     if (options->values[OPTION_NODE_ADDRESS] && !is_host(options->values[OPTION_NODE_ADDRESS]))
         return error_set(err, &general_error_domain, GENERAL_INVALID, READING, NULL,
                          "--node-address: \"%s\" is neither an address nor a host's name",

@@ -11,8 +11,7 @@
 
 #define NAMESPACE_MAX 63
 
-/** A label as RFC 1123 has it; what a namespace's name must be. */
-static bool is_dns_label(const char *text)
+bool kubernetes_is_namespace_name(const char *text)
 {
     size_t size = text ? strlen(text) : 0;
 
@@ -113,6 +112,28 @@ int kubernetes_apply_object(struct kubernetes_apply *apply, const char *componen
     return apply_known(apply, resource, owned, created, ret, err);
 }
 
+int kubernetes_remove_object(struct kubernetes_apply *apply, const struct kube_resource *resource, const char *name,
+                             struct error *err)
+{
+    const struct kubernetes_target *target = apply->target;
+    CLEANUP(cJSON_Delete) cJSON *wanted = kube_object_new(resource, target->namespace_name, name);
+    CLEANUP(cJSON_Delete) cJSON *found = NULL;
+    cleanup_text_list struct text_list changes = {0};
+
+    if (get_or_none(apply, resource, wanted, &found, err) < 0)
+        return -1;
+    if (!found || !text_equal(kube_label(found, KUBERNETES_LABEL_MANAGED_BY), FLEET_DEPLOY_MANAGER))
+        return 0;
+    cleanup_free char *title = object_title(wanted);
+    text_list_add(&changes, "is removed");
+    tell_change(apply, title, &changes);
+    apply->changed = true;
+    if (target->dry_run)
+        return 0;
+    return kube_delete(target->client, resource, target->namespace_name, name, KUBE_BACKGROUND, -1, apply->deadline,
+                       err);
+}
+
 /** Look the namespace up, or make it. */
 static int find_namespace(struct kubernetes_apply *apply, struct error *err)
 {
@@ -144,7 +165,7 @@ int kubernetes_apply_begin(const char *score, const struct topology *topology, s
     if (!apply.target)
         return error_set(err, &deploy_error_domain, DEPLOY_NO_CAPABILITY, operation, topology->name,
                          "it has no Kubernetes API");
-    if (!is_dns_label(apply.target->namespace_name))
+    if (!kubernetes_is_namespace_name(apply.target->namespace_name))
         return score_refuse(err, score, "namespace", "\"%s\" is not 1 to %d of a-z, 0-9 and '-' within",
                             apply.target->namespace_name ? apply.target->namespace_name : "", NAMESPACE_MAX);
     if (find_namespace(&apply, err) < 0)

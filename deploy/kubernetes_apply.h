@@ -45,5 +45,11 @@ static inline void kubernetes_apply_clear_at_exit(struct kubernetes_apply *apply
 MUST_CHECK int kubernetes_apply_object(struct kubernetes_apply *apply, const char *component, cJSON *object,
                                        bool *created, cJSON **ret, struct error *err);
 
+/** Remove an object of the namespace that an earlier deployment made and this one does without; none is fine. */
+MUST_CHECK int kubernetes_remove_object(struct kubernetes_apply *apply, const struct kube_resource *resource,
+                                        const char *name, struct error *err);
+
+/** May it be the name of a namespace: a label as RFC 1123 has it? */
+bool kubernetes_is_namespace_name(const char *text);
 /** Put an ownerReference to the namespace into a cluster-scoped object: it goes when the namespace does. */
 void kubernetes_own_by_namespace(const struct kubernetes_apply *apply, cJSON *object);

@@ -57,7 +57,20 @@ static void set_urls(struct deployment *deployment, const cJSON *service)
         deployed->url = nats_url(target->node_address, deployment->score->node_port);
 }
 
-static int apply_services(struct deployment *deployment, struct error *err)
+/** A cluster that was taken away to make one server of it leaves the Services of its routes. */
+static int remove_routes(struct deployment *deployment, struct error *err)
+{
+    for (int replica = 0; replica < NATS_CLUSTER_COUNT; replica++) {
+        cleanup_free char *name = text_format(NATS_NAME "-%d", replica);
+
+        if (kubernetes_remove_object(&deployment->apply, &kube_services, name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/** `set`: the StatefulSet that is there; NULL: none. */
+static int apply_services(struct deployment *deployment, const cJSON *set, struct error *err)
 {
     const char *space = deployment->apply.target->namespace_name;
     CLEANUP(cJSON_Delete) cJSON *clients = NULL;
@@ -67,6 +80,8 @@ static int apply_services(struct deployment *deployment, struct error *err)
         apply_object(deployment, nats_pods_service(space), NULL, err) < 0)
         return -1;
     set_urls(deployment, clients);
+    if (replicas == 1 && !set && remove_routes(deployment, err) < 0)
+        return -1;
     for (int replica = 0; replicas > 1 && replica < replicas; replica++) {
         CLEANUP(cJSON_Delete) cJSON *route = NULL;
 
@@ -180,7 +195,7 @@ static int apply_everything(struct deployment *deployment, struct error *err)
     if (result == 0)
         result = check_volumes(deployment, before, err);
     if (result == 0)
-        result = apply_services(deployment, err);
+        result = apply_services(deployment, before, err);
     if (result == 0)
         result = apply_servers(deployment, err);
     step.changed = deployment->apply.changed;

@@ -13,9 +13,9 @@
 struct fleet_operator_score {
     const char *image;
     int replicas;         /**< 0: 1; more than one elect a leader */
+    int nats_replicas;    /**< servers of its NATS, on which it keeps the buckets; 0: 1 */
     const char *nats_url; /**< as Pods reach it */
     struct user_password nats;
-    int nats_replicas;    /**< servers of that NATS, on which the operator keeps the buckets; 0: 1 */
     int offline_after_ms; /**< a device whose last heartbeat is older is offline; 0: the operator's default; same below */
     int status_interval_ms; /**< how often a Deployment's status is written at most */
 };

@@ -13,6 +13,7 @@
 #include "deploy/vm_console.h"
 #include "deploy/vm_disk.h"
 #include "deploy/vm_seed.h"
+#include "deploy/xml.h"
 
 #define SCORE        "ProvisionVmScore"
 #define LEASE_ASK_MS 20 /* between questions: libvirt has no event for a lease */
@@ -211,6 +212,28 @@ static int let_into_network(struct provisioning *provisioning, struct error *err
     return result;
 }
 
+/**
+ * One that was to be restored is defined without a cable: whoever began with it may not have come to plug it in. One that
+ * was booted has its identity since before its network; one that was restored has it when it says so.
+ */
+static int finish_restore(struct provisioning *provisioning, virDomainPtr domain, struct error *err)
+{
+    const char *name = provisioning->score->name;
+    cleanup_free char *definition = virDomainGetXMLDesc(domain, 0);
+    cleanup_free char *link = NULL;
+    int state = 0;
+    int reason = 0;
+
+    if (!definition || virDomainGetState(domain, &state, &reason, 0) < 0)
+        return libvirt_failed(err, "looking at domain", name);
+    if (xml_text(definition, "string(/domain/devices/interface/link/@state)", &link, err) < 0)
+        return error_wrap(err, "looking at the cable of", name);
+    if (!text_equal(link, "down"))
+        return 0;
+    return reason == VIR_DOMAIN_RUNNING_RESTORED ? let_into_network(provisioning, err)
+                                                 : hypervisor_set_link(provisioning->hypervisor, name, true, err);
+}
+
 /** There is a domain of that name: is it the wanted one? Then have it running. */
 static int accept_existing(struct provisioning *provisioning, virDomainPtr domain, struct error *err)
 {
@@ -233,10 +256,7 @@ static int accept_existing(struct provisioning *provisioning, virDomainPtr domai
         step.changed = true;
         score_step_end(&step);
     }
-    /* One that was to be restored is defined without a cable: whoever began with it may not have come to plug it in. */
-    if (result == 0 && provisioning->score->saved_state)
-        result = hypervisor_set_link(provisioning->hypervisor, name, true, err);
-    return result;
+    return result == 0 && provisioning->score->saved_state ? finish_restore(provisioning, domain, err) : result;
 }
 
 static int ensure_domain(struct provisioning *provisioning, struct error *err)

@@ -126,9 +126,10 @@ static inline void cluster_programs_clear_at_exit(struct cluster_programs *progr
 MUST_CHECK int cluster_programs_find(struct cluster_programs *ret, struct error *err);
 /** Absolute path of k3d, where docker is too. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
 MUST_CHECK int k3d_find(char **ret, struct error *err);
-/** The first file of $KUBECONFIG, which can be read, where a registry for images is named too. Caller frees.
- *  Errors: GENERAL_UNSUPPORTED with remedy; GENERAL_INVALID of the environment. */
-MUST_CHECK int cluster_kubeconfig_find(char **ret, struct error *err);
+struct cluster_environment;
+/** The first file of environment->kubeconfig that can be read, as an absolute path, where a registry for images is named
+ *  too. Caller frees. Errors: GENERAL_UNSUPPORTED with remedy. */
+MUST_CHECK int cluster_kubeconfig_find(const struct cluster_environment *environment, char **ret, struct error *err);
 
 /** ~/.cache/harmony-fleet (or $FLEET_CACHE, $XDG_CACHE_HOME/harmony-fleet; absolute paths). Borrowed. */
 const char *cache_directory(void);

@@ -81,30 +81,56 @@ int k3d_find(char **ret, struct error *err)
     return 0;
 }
 
-/** KUBECONFIG is a list of files, as PATH is one of directories: the first is taken. */
-static int find_kubeconfig(const struct cluster_environment *environment, char **ret, struct error *err)
+/** Of a list of files, as PATH is one of directories, the first that can be read, whole: others than we use it, later and
+ *  elsewhere. NULL: none can. Caller frees. */
+static char *find_readable(const char *list)
 {
-    const char *list = environment->kubeconfig ? environment->kubeconfig : "";
-    cleanup_free char *path = text_copy_n(list, strcspn(list, ":"));
+    for (const char *at = list; *at; at += strspn(at, ":")) {
+        size_t size = strcspn(at, ":");
+        cleanup_free char *path = text_copy_n(at, size);
+        char *whole = size && access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+        if (whole)
+            return whole;
+        at += size;
+    }
+    return NULL;
+}
 
-    if (!*path || access(path, R_OK) < 0)
+/** "host", "host:5000", "host:5000/fleet", with or without "http://" before it: what an image's name may begin with.
+ *  Source: https://pkg.go.dev/github.com/distribution/reference (domain and path) */
+static bool registry_is_valid(const char *registry)
+{
+    static const char domain_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]";
+    static const char path_characters[] = "abcdefghijklmnopqrstuvwxyz0123456789._-/";
+    const char *domain = registry + (text_starts_with(registry, "http://") ? strlen("http://") : 0);
+    size_t size = strspn(domain, domain_characters);
+    const char *path = domain + size;
+
+    return size > 0 && (*path == '\0' || *path == '/') && path[strspn(path, path_characters)] == '\0' &&
+           !text_ends_with(path, "/") && !strstr(path, "//");
+}
+
+int cluster_kubeconfig_find(const struct cluster_environment *environment, char **ret, struct error *err)
+{
+    cleanup_free char *path = environment->kubeconfig ? find_readable(environment->kubeconfig) : NULL;
+
+    if (!path && environment->kubeconfig)
         return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "reading", "KUBECONFIG",
-                         "%s; set it to the kubeconfig file of a cluster",
-                         *path ? "the file it names cannot be read" : "it is not set");
+                         "no file that it names can be read (%s); set it to the kubeconfig file of a cluster",
+                         environment->kubeconfig);
+    if (!path)
+        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "reading", "KUBECONFIG",
+                         "it is not set; set it to the kubeconfig file of a cluster");
     if (!environment->registry)
         return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "reading", CLUSTER_REGISTRY,
                          "it is not set; set it to a registry that the cluster pulls from, as \"host:5000/fleet\"");
+    if (!registry_is_valid(environment->registry))
+        return error_set(err, &general_error_domain, GENERAL_UNSUPPORTED, "reading", CLUSTER_REGISTRY,
+                         "\"%s\" cannot begin an image's name; set it as \"host:5000/fleet\", in lower case, with "
+                         "http:// before it only if it is without TLS",
+                         environment->registry);
     *ret = TAKE_PTR(path);
     return 0;
-}
-
-int cluster_kubeconfig_find(char **ret, struct error *err)
-{
-    struct cluster_environment environment;
-
-    if (cluster_environment_read(&environment, err) < 0)
-        return -1;
-    return find_kubeconfig(&environment, ret, err);
 }
 
 static int probe_native(char **found, struct error *err)
@@ -131,7 +157,8 @@ static int probe_kind(const struct cluster_environment *environment, char **foun
 
     if (text_equal(environment->kind, "native"))
         return probe_native(found, err);
-    int result = text_equal(environment->kind, "k3d") ? k3d_find(&path, err) : find_kubeconfig(environment, &path, err);
+    int result =
+        text_equal(environment->kind, "k3d") ? k3d_find(&path, err) : cluster_kubeconfig_find(environment, &path, err);
     if (result == 0)
         *found = text_format("%s: %s", environment->kind, path);
     return result;
@@ -154,7 +181,7 @@ void probe_cluster(struct capability_report *ret)
     struct cluster_environment environment;
     char *found = NULL;
 
-    if (cluster_environment_read(&environment, &gap) < 0 || probe_kind(&environment, &found, &gap) < 0)
+    if (cluster_environment_read(NULL, &environment, &gap) < 0 || probe_kind(&environment, &found, &gap) < 0)
         set_gap(ret, &gap);
     else
         capability_set_found(ret, found);

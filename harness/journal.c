@@ -129,6 +129,8 @@ static void apply(struct journal *journal, const cJSON *event)
         apply_start(journal, event);
     else if (text_equal(name, "reaper"))
         journal->reaper = identity_of(event);
+    else if (text_equal(name, "keep"))
+        journal->keep = true;
     else if (text_equal(name, "create") || text_equal(name, "undone"))
         apply_resource(journal, event, text_equal(name, "create"));
 }
@@ -292,6 +294,14 @@ int journal_append_reaper(const char *directory, const struct process_identity *
 
     json_add_text(object, "event", "reaper");
     add_identity(object, *reaper);
+    return append(directory, object, err);
+}
+
+int journal_append_keep(const char *directory, struct error *err)
+{
+    CLEANUP(cJSON_Delete) cJSON *object = cJSON_CreateObject();
+
+    json_add_text(object, "event", "keep");
     return append(directory, object, err);
 }
 

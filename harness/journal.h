@@ -65,6 +65,8 @@ char *journal_line(const cJSON *event);
 
 /** {"event": "reaper", "pid": …, "start": …}. */
 MUST_CHECK int journal_append_reaper(const char *directory, const struct process_identity *reaper, struct error *err);
+/** {"event": "keep"}: the run is kept from now on. */
+MUST_CHECK int journal_append_keep(const char *directory, struct error *err);
 /** {"event": event, "kind": …, "name": …} for "create" and "undone". */
 MUST_CHECK int journal_append_resource(const char *directory, const char *event, const char *kind_name,
                                        const char *name, struct error *err);

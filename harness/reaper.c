@@ -167,13 +167,22 @@ static void save_bundle(const struct reaper *reaper)
         log_trouble("logs were not saved", &err, LOG_TEXT("bundle", reaper->journal.bundle));
 }
 
+/* It may have been decided after we began. */
+static bool is_kept(const struct reaper *reaper)
+{
+    cleanup_journal struct journal now = {0};
+    cleanup_error struct error err = ERROR_INIT;
+
+    return reaper->journal.keep || (journal_read(reaper->directory, &now, &err) == 0 && now.keep);
+}
+
 /* The owner is gone, or is done and waits for us to go. Returns the exit code. */
 static int conclude(const struct reaper *reaper, bool finished)
 {
     struct run_place place = {reaper->id, reaper->directory, reaper->events};
     cleanup_error struct error err = ERROR_INIT;
 
-    if (!finished && reaper->journal.keep)
+    if (!finished && is_kept(reaper))
         return EXIT_SUCCESS;
     if (!finished && holders_end(reaper->holders, deadline_in_ms(HOLDERS_MS), &err) < 0) {
         log_trouble("processes of the run did not end", &err, LOG_TEXT("run", reaper->id));

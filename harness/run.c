@@ -71,6 +71,14 @@ bool run_keeps(const struct run *run)
     return run->keep;
 }
 
+int run_keep(struct run *run, struct error *err)
+{
+    if (!run->keep && journal_append_keep(run->directory, err) < 0)
+        return error_wrap(err, "keeping run", run->id);
+    run->keep = true;
+    return 0;
+}
+
 void run_release(struct run *run)
 {
     if (!run)

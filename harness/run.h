@@ -32,6 +32,8 @@ const char *run_id(const struct run *run);
 /** Where everything of the run lives; removed at its end. */
 const char *run_directory(const struct run *run);
 bool run_keeps(const struct run *run);
+/** From now on it is kept, as if it had been started so. Keeping cannot be taken back. */
+MUST_CHECK int run_keep(struct run *run, struct error *err);
 
 /** Parent of all run directories: $FLEET_E2E_RUNS, else /tmp/fleet-e2e-<uid>. Borrowed. */
 const char *runs_directory(void);

@@ -148,6 +148,7 @@ static unsigned set_transport(struct kube_connection *connection)
     CURL *easy = connection->easy;
     unsigned failed = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 
+    failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for the resolver, which has seconds */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* whatever https_proxy says: clusters are seldom behind it, and those that are have a proxy-url */

@@ -24,6 +24,7 @@ struct waiting {
     bool found;              /* the list had it */
     int answer;              /* of the condition, last */
     struct text_buffer seen; /* what the object looked like, last */
+    char *trouble;           /* why it could not be looked at since; NULL: it could */
 };
 
 static void describe_conditions(const cJSON *object, struct text_buffer *seen)
@@ -64,6 +65,7 @@ static void describe(const cJSON *object, struct text_buffer *seen)
 static int ask(struct waiting *waiting, const cJSON *object, struct error *err)
 {
     describe(object, &waiting->seen);
+    free(TAKE_PTR(waiting->trouble));
     waiting->answer = waiting->satisfied(waiting->context, object, err);
     return waiting->answer;
 }
@@ -120,7 +122,8 @@ static int time_out(const struct waiting *waiting, const char *operation, const 
     const char *seen = text_buffer_text(&waiting->seen);
 
     if (*seen)
-        return error_set(err, &general_error_domain, GENERAL_TIMEOUT, operation, subject, "%s", seen);
+        return error_set(err, &general_error_domain, GENERAL_TIMEOUT, operation, subject, "%s%s%s", seen,
+                         waiting->trouble ? "; then " : "", waiting->trouble ? waiting->trouble : "");
     cleanup_free char *reason = error_text(last);
     return error_set(err, &general_error_domain, GENERAL_TIMEOUT, operation, subject, "%s", reason);
 }
@@ -137,6 +140,10 @@ static int wait_for_answer(struct waiting *waiting, const char *operation, const
             return 0;
         if (deadline_passed(waiting->deadline) && waiting->answer == 0)
             return time_out(waiting, operation, subject, &last, err);
+        if (result < 0) {
+            free(waiting->trouble);
+            waiting->trouble = error_text(&last);
+        }
         bool is_short = clock_monotonic_ms() - began_ms < SHORT_LIFE_MS;
         failures = result == 0 && !is_short ? 0 : failures + 1;
         bool goes_on = result == 0 || may_go_on(waiting, &last);
@@ -172,6 +179,7 @@ int kube_wait_woken(struct kube_client *client, const struct kube_resource *reso
 
     int result = wait_for_answer(&waiting, operation, subject, err);
     text_buffer_clear(&waiting.seen);
+    free(waiting.trouble);
     return result;
 }
 

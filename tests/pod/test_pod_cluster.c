@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/process_identity.h"
 #include "fixtures/cluster_admin.h"
+#include "fixtures/cluster_guard.h"
 #include "fixtures/cluster_sandbox.h"
 #include "fixtures/registry.h"
 #include "fixtures/sandbox_wait.h"
@@ -22,14 +23,16 @@
 #include "harness/resource.h"
 #include "harness/test.h"
 #include "kubernetes/kube_object.h"
+#include "tests/pod/own_cluster.h"
 
 #define OPEN_MS     120000 /* it may have to be brought up, on a busy machine */
 #define STEP_MS     60000
 #define SECOND_MS   1000 /* sanitized, on a busy machine; it takes a thirtieth of that */
 #define MEMBERS_MAX (64u << 10)
+#define NOTE_MAX    256
 #define AT_ONCE     3
-#define SERVICE     "cluster"
 #define REGISTRY_AT CLUSTER_NODE_ADDRESS ":5000"
+#define IMAGES_AT   "http://" REGISTRY_AT "/fleet"
 
 FLEET_TEST(pod_cluster, second_bring_up_is_quick, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
@@ -50,6 +53,7 @@ FLEET_TEST(pod_cluster, unknown_kind_is_named, .gate = "pod")
 {
     CLEANUP(cluster_free) struct cluster *cluster = NULL;
 
+    unsetenv("KUBECONFIG");
     setenv(CLUSTER_CHOICE, "kind", 1);
     int result = cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err);
     CHECK(result < 0 && error_is(err, &general_error_domain, GENERAL_INVALID), "it is taken");
@@ -57,34 +61,6 @@ FLEET_TEST(pod_cluster, unknown_kind_is_named, .gate = "pod")
     error_clear(err);
     CHECK(strstr(text, CLUSTER_CHOICE) && strstr(text, "\"kind\""), "%s", text);
     return 0;
-}
-
-/* Clusters of the test's own */
-
-struct own_cluster {
-    struct run *run;
-    char *directory;
-    char *mark;
-    struct cluster_native_place place;
-};
-
-static void own_cluster_clear(struct own_cluster *own)
-{
-    free(own->directory);
-    free(own->mark);
-}
-#define cleanup_own_cluster __attribute__((cleanup(own_cluster_clear)))
-
-/** Journal what a cluster of its own will be; nothing is brought up yet. */
-static int own_cluster_name(struct test_context *test, struct own_cluster *ret, struct error *err)
-{
-    TRY(test_run(test, &ret->run, err));
-    ret->directory = text_format("%s/" SERVICE, run_directory(ret->run));
-    ret->mark = run_mark(ret->run, SERVICE);
-    ret->place = (struct cluster_native_place){run_id(ret->run), ret->directory, ret->mark};
-    TRY(run_journal(ret->run, RESOURCE_CGROUP, run_id(ret->run), err));
-    TRY(run_journal(ret->run, RESOURCE_NETWORK_NAMESPACE, run_id(ret->run), err));
-    return run_journal(ret->run, RESOURCE_PROCESS, SERVICE, err);
 }
 
 struct opening {
@@ -150,6 +126,13 @@ FLEET_TEST(pod_cluster, comes_up_once_and_goes_without_a_trace, .gate = "pod",
     TRY(cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err));
     TRY(check_gone(&own, err));
     return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+static int add_name(void *context, cJSON *item, struct error *err)
+{
+    (void)err;
+    text_list_add(context, kube_name(item));
+    return 0;
 }
 
 static int write_object(struct cluster *cluster, const char *name, struct error *err)
@@ -228,6 +211,85 @@ FLEET_TEST(pod_cluster, half_up_one_is_brought_up_anew, .gate = "pod", NEEDS(CAP
     TRY(begun);
     TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &cluster, err));
     CHECK(changed, "it was taken for being up");
+    return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
+}
+
+/* Programs that change */
+
+/** Let it seem to have been brought up with others than are here. */
+static int make_outdated(const struct own_cluster *own, struct error *err)
+{
+    cleanup_free char *path = text_format("%s/ready", own->directory);
+    cleanup_free char *note = NULL;
+    size_t size;
+
+    TRY(file_read(path, NOTE_MAX, &note, &size, err));
+    char *build = strrchr(note, ' ');
+    CHECK(build && strlen(build) > 4, "%s does not say what it was brought up with: %s", path, note);
+    memcpy(build + 1, "0ld", 3);
+    return file_write_atomic(path, note, size, 0600, err);
+}
+
+/** Open it as outdated: *changed tells whether another took its place, which is what the notice must say. */
+static int open_outdated(const struct own_cluster *own, bool *changed, const char *said, struct error *err)
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+
+    TRY(make_outdated(own, err));
+    TRY(cluster_native_open(&own->place, deadline_in_ms(OPEN_MS), changed, &cluster, err));
+    const char *notice = cluster_notice(cluster);
+    CHECK(notice && strstr(notice, said), "its notice is \"%s\"", notice ? notice : "");
+    return 0;
+}
+
+static int check_outdated_while_used(const struct own_cluster *own, struct error *err)
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(cluster_guard_free) struct cluster_guard *guard = NULL;
+    bool changed = true;
+
+    TRY(cluster_native_open(&own->place, deadline_in_ms(OPEN_MS), NULL, &cluster, err));
+    CHECK(!cluster_notice(cluster), "it is outdated at once: %s", cluster_notice(cluster));
+    TRY(open_outdated(own, &changed, "a process that has it open", err));
+    CHECK(!changed, "it was replaced though somebody has it open");
+    TRY(cluster_guard_new(own->run, cluster, &guard, err));
+    cleanup_free char *name = text_copy(cluster_guard_namespace(guard));
+    cluster_free(TAKE_PTR(cluster)); /* what a kept run leaves: a namespace, and nobody who has it open */
+    int result = open_outdated(own, &changed, name, err);
+    cluster_guard_release(TAKE_PTR(guard));
+    CHECK(result == 0 && !changed, "it was replaced though a run goes on in it");
+    return 0;
+}
+
+/** As a person ends the kept run. */
+static int remove_namespaces(const struct own_cluster *own, struct error *err)
+{
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    static const struct kube_list_options ours = {.label_selector = GUARD_LABEL "=" GUARD_LABEL_VALUE};
+    cleanup_text_list struct text_list names = {0};
+
+    TRY(cluster_native_open(&own->place, deadline_in_ms(OPEN_MS), NULL, &cluster, err));
+    TRY(kube_list(cluster_client(cluster), &kube_namespaces, NULL, &ours, add_name, &names, deadline_in_ms(STEP_MS),
+                  NULL, err));
+    for (size_t i = 0; i < names.count; i++)
+        TRY(cluster_remove_namespace(cluster_client(cluster), names.items[i], deadline_in_ms(STEP_MS), err));
+    return 0;
+}
+
+FLEET_TEST(pod_cluster, outdated_one_is_replaced_once_nobody_uses_it, .gate = "pod",
+           NEEDS(CAPABILITY_ROOT, CAPABILITY_CLUSTER))
+{
+    cleanup_own_cluster struct own_cluster own = {0};
+    CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    bool changed = true;
+
+    TRY(own_cluster_name(test, &own, err));
+    TRY(check_outdated_while_used(&own, err));
+    TRY(remove_namespaces(&own, err));
+    TRY(open_outdated(&own, &changed, "replaces one", err));
+    CHECK(changed, "it goes on though nobody uses it");
+    TRY(cluster_native_open(&own.place, deadline_in_ms(OPEN_MS), &changed, &cluster, err));
+    CHECK(!changed && !cluster_notice(cluster), "the new one is outdated, too");
     return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
 }
 
@@ -311,16 +373,35 @@ FLEET_TEST(pod_cluster, image_that_is_there_is_not_imported, .gate = "pod", NEED
     return cluster_native_down(&own.place, deadline_in_ms(STEP_MS), err);
 }
 
+/** Two ways to say the same: by the environment, or by options although the environment says otherwise. */
+static int open_by_kubeconfig(struct cluster *native, bool by_options, struct cluster **ret, struct error *err)
+{
+    const struct cluster_options options = {.kubeconfig = cluster_kubeconfig(native), .registry = IMAGES_AT};
+
+    unsetenv("KUBECONFIG");
+    unsetenv(CLUSTER_REGISTRY);
+    setenv(CLUSTER_CHOICE, "native", 1);
+    if (by_options)
+        return cluster_open_chosen(&options, NULL, deadline_in_ms(STEP_MS), ret, err);
+    setenv("KUBECONFIG", cluster_kubeconfig(native), 1);
+    setenv(CLUSTER_REGISTRY, IMAGES_AT, 1);
+    unsetenv(CLUSTER_CHOICE);
+    return cluster_open(NULL, deadline_in_ms(STEP_MS), ret, err);
+}
+
 /** As one's own cluster is used by its KUBECONFIG: here it is a native one, from inside its network. */
 static int use_by_kubeconfig(struct cluster *native, struct error *err)
 {
     CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(cluster_free) struct cluster *by_options = NULL;
     cleanup_free char *archive = NULL;
 
     TRY(find_archive(&archive, err));
-    setenv("KUBECONFIG", cluster_kubeconfig(native), 1);
-    setenv(CLUSTER_REGISTRY, "http://" REGISTRY_AT "/fleet", 1);
-    TRY(cluster_open(NULL, deadline_in_ms(STEP_MS), &cluster, err));
+    TRY(open_by_kubeconfig(native, true, &by_options, err));
+    CHECK(cluster_kind(by_options) == CLUSTER_KUBECONFIG &&
+              text_equal(cluster_kubeconfig(by_options), cluster_kubeconfig(native)),
+          "it is %s, %s", cluster_kind_name(cluster_kind(by_options)), cluster_kubeconfig(by_options));
+    TRY(open_by_kubeconfig(native, false, &cluster, err));
     CHECK(cluster_kind(cluster) == CLUSTER_KUBECONFIG, "it is %s", cluster_kind_name(cluster_kind(cluster)));
     CHECK(text_equal(cluster_node_address(cluster), CLUSTER_NODE_ADDRESS), "%s", cluster_node_address(cluster));
     for (int i = 0; i < 2; i++) {

@@ -106,6 +106,8 @@ FLEET_TEST(pod_deploy_cli, says_what_is_wrong, .gate = "pod", PLACE_NEEDS)
     } cases[] = {
         {{"--nats-replicas", "2", NULL}, 2, "replicas"},
         {{"--nats-storage", "much", NULL}, 2, "storage"},
+        {{"--namespace", "a/b", "--filter", "operator", NULL}, 2, "--namespace"},
+        {{"--operator-replicas", "9", "--filter", "operator", NULL}, 2, "replicas"},
         {{"--nats-admin-password-file", "/no/such/file", NULL}, 2, "/no/such/file"},
         {{"--context", "no-such-context", NULL}, 1, "no-such-context"},
         {{"--filter", "nats", "--nats-image", "localhost/no-such-image:1", NULL}, 3, "no-such-image"},

@@ -28,7 +28,7 @@ FLEET_TEST(pod_images, second_time_nothing_is_built, .gate = "pod",
     cleanup_images struct pod_images images = {0};
     cleanup_images struct pod_images again = {0};
 
-    unsetenv(POD_IMAGES_FORCE);
+    unsetenv(CLUSTER_REBUILD);
     TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err));
     TRY(pod_images_ensure(cluster, test->timeline, deadline_in_ms(STEP_MS), &images, err));
     int64_t began_ms = clock_monotonic_ms();
@@ -45,24 +45,31 @@ FLEET_TEST(pod_images, second_time_nothing_is_built, .gate = "pod",
 FLEET_TEST(pod_images, are_brought_to_the_cluster_when_missing_or_asked_to, .gate = "pod",
            NEEDS(CAPABILITY_CLUSTER, CAPABILITY_PODMAN, CAPABILITY_NATS_SERVER))
 {
+    static const struct cluster_options rebuilding = {.image_rebuild = true};
     CLEANUP(cluster_free) struct cluster *cluster = NULL;
+    CLEANUP(cluster_free) struct cluster *by_option = NULL;
+    CLEANUP(cluster_free) struct cluster *by_variable = NULL;
     cleanup_pod_archive struct pod_archive archive = {0};
     cleanup_free char *program = NULL;
-    bool imported[3] = {false, true, false};
+    bool imported[4] = {false, true, false, false};
 
-    unsetenv(POD_IMAGES_FORCE);
+    unsetenv(CLUSTER_REBUILD);
     TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &cluster, err));
+    TRY(cluster_open_chosen(&rebuilding, test->timeline, deadline_in_ms(OPEN_MS), &by_option, err));
+    setenv(CLUSTER_REBUILD, "1", 1);
+    TRY(cluster_open(test->timeline, deadline_in_ms(OPEN_MS), &by_variable, err));
     TRY(nats_server_find(&program, err));
-    TRY(pod_archive_ensure(cache_directory(), "nats-server", program, deadline_in_ms(STEP_MS), &archive, err));
+    const struct pod_archive_recipe recipe = {cache_directory(), "nats-server", program, false};
+    TRY(pod_archive_ensure(&recipe, deadline_in_ms(STEP_MS), &archive, err));
+    struct cluster *const clusters[] = {cluster, cluster, by_option, by_variable};
     for (size_t i = 0; i < ARRAY_SIZE(imported); i++) {
         cleanup_free char *image = NULL;
-        if (i + 1 == ARRAY_SIZE(imported))
-            setenv(POD_IMAGES_FORCE, "1", 1);
-        TRY(cluster_import_image(cluster, archive.reference, archive.path, deadline_in_ms(STEP_MS), &imported[i],
+        TRY(cluster_import_image(clusters[i], archive.reference, archive.path, deadline_in_ms(STEP_MS), &imported[i],
                                  &image, err));
     }
     CHECK(!imported[1], "it is imported though it is there");
-    CHECK(imported[2], POD_IMAGES_FORCE "=1 does nothing");
+    CHECK(imported[2], "image_rebuild does nothing");
+    CHECK(imported[3], CLUSTER_REBUILD "=1 does nothing");
     return 0;
 }
 

@@ -191,6 +191,11 @@ FLEET_TEST(pod_nats_score, three_replicas_keep_values_without_one, .gate = "pod"
     score.replicas = 1;
     CHECK_FAILS(fleet_nats_score_interpret(&score, &place.topology, DEADLINE, &deployed, err), deploy_error_domain,
                 DEPLOY_INVALID_SCORE);
+    CLEANUP(cJSON_Delete) cJSON *route = NULL;
+    TRY(kube_delete(place.target.client, &kube_stateful_sets, place.target.namespace_name, "nats", KUBE_BACKGROUND, -1,
+                    DEADLINE, err));
+    TRY(fleet_nats_score_apply(&score, &place.topology, DEADLINE, &deployed, err));
+    CHECK_FAILS(pod_place_get(&place, &kube_services, "nats-2", &route, err), kube_error_domain, KUBE_NOT_FOUND);
     return 0;
 }
 

@@ -136,7 +136,7 @@ FLEET_TEST(pod_operator_score, schema_refuses_wrong_types_and_keeps_unknown_fiel
         CHECK_FAILS(create(&place, "refused", refused[i], err), kube_error_domain, KUBE_INVALID);
     TRY(create(&place, "kept",
                "{\"type\":\"PodmanV0\",\"data\":{\"later\":{\"x\":1},\"services\":[{\"name\":\"w\",\"image\":\"x\","
-               "\"env\":[\"A=B\"],\"later\":2,\"health\":null}]}}",
+               "\"env\":[\"A=B\"],\"later\":2,\"health\":null,\"restart_policy\":null}]}}",
                err));
     TRY(pod_place_get(&place, &fleet_deployments, "kept", &kept, err));
     const cJSON *service = kube_member(kept, "spec.score.data.services")->child;

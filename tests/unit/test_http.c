@@ -3,11 +3,9 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 #include "base/text.h"
 #include "harness/test.h"
 #include "tests/unit/support_http.h"
+#include "tests/unit/support_network.h"
 
 #define SOON deadline_in_ms(20000)
 #define GET  ((struct http_request){.method = "GET", .path = "/"})
@@ -310,19 +309,6 @@ FLEET_TEST(http, refuses_what_it_cannot_ask)
     return 0;
 }
 
-static int bring_up_loopback(struct error *err)
-{
-    cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq request = {.ifr_name = "lo"};
-
-    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-        return error_set_errno(err, errno, "reading the flags of", "lo");
-    request.ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-        return error_set_errno(err, errno, "bringing up", "lo");
-    return 0;
-}
-
 /* A server in a network namespace of its own; we are back in ours on return. Caller closes *ret_namespace. */
 static int start_elsewhere(struct http_server **ret, int *ret_namespace, struct error *err)
 {
@@ -331,7 +317,7 @@ static int start_elsewhere(struct http_server **ret, int *ret_namespace, struct 
     if (home < 0 || unshare(CLONE_NEWNET) < 0)
         return error_set_errno(err, errno, "creating a network namespace", NULL);
     cleanup_close int elsewhere = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    int result = bring_up_loopback(err);
+    int result = network_bring_up_loopback(err);
     if (result == 0)
         result = http_server_start(NULL, serve_echo, NULL, ret, err);
     if (setns(home, CLONE_NEWNET) < 0)
@@ -426,5 +412,23 @@ FLEET_TEST(http, gets_files_from_busybox)
     CHECK(found.status == 200 && text_equal(found.body, data), "status %d, %zu bytes", found.status, found.size);
     TRY(http_simple(client, "GET", "/none", NULL, &missing, err));
     CHECK(missing.status == 404 && missing.size > 0, "status %d", missing.status);
+    return 0;
+}
+
+/** The resolver of libc cannot be interrupted; a caller's deadline holds all the same. */
+FLEET_TEST(http, deadline_holds_while_a_name_is_looked_up, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+{
+    CLEANUP(http_client_free) struct http_client *client = NULL;
+    cleanup_http_reply struct http_reply reply = {0};
+    cleanup_close int names = -1;
+    const struct http_client_options options = {.base_url = "http://nobody.example.com"};
+    const struct http_request request = {.method = "GET", .path = "/"};
+
+    TRY(network_without_names(test->artefacts, &names, err));
+    TRY(http_client_new(&options, &client, err));
+    int64_t began_ms = clock_monotonic_ms();
+    CHECK_FAILS(http_exchange(client, &request, deadline_in_ms(50), &reply, err), http_error_domain, HTTP_TIMED_OUT);
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
+    CHECK(took_ms < 4000, "it took %lld ms", (long long)took_ms);
     return 0;
 }

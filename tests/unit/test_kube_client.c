@@ -15,6 +15,7 @@
 #include "harness/test.h"
 #include "kubernetes/kube_object.h"
 #include "tests/unit/support_kube.h"
+#include "tests/unit/support_network.h"
 
 #define SOON    deadline_in_ms(20000)
 #define REFUSED "{\"kind\":\"Status\",\"reason\":\"Unauthorized\",\"message\":\"Unauthorized\",\"code\":401}"
@@ -316,7 +317,7 @@ FLEET_TEST(kube_client, proxy_of_the_configuration_is_used)
 /** Our end of each connection to the server. */
 static int check_sockets(struct fake_kube *fake, int *count, struct error *err)
 {
-    int port = atoi(strrchr(kube_client_server(fake_kube_client(fake)), ':') + 1);
+    long port = strtol(strrchr(kube_client_server(fake_kube_client(fake)), ':') + 1, NULL, 10);
 
     *count = 0;
     for (int fd = 3; fd < 1024; fd++) {
@@ -525,5 +526,22 @@ FLEET_TEST(kube_client, deadline_and_cancel_end_an_exchange)
     CHECK_FAILS(kube_get_raw(client, "/version", DEADLINE_NEVER, &body, err), kube_error_domain, KUBE_UNAVAILABLE);
     int64_t took_ms = clock_monotonic_ms() - began_ms;
     CHECK(took_ms < 5000, "%lld ms", (long long)took_ms);
+    return 0;
+}
+
+/** The resolver of libc cannot be interrupted; deadlines hold and a cancelled client ends all the same. */
+FLEET_TEST(kube_client, deadline_holds_while_a_name_is_looked_up, NEEDS(CAPABILITY_ROOT, CAPABILITY_NAMESPACES))
+{
+    CLEANUP(kube_client_free) struct kube_client *client = NULL;
+    cleanup_close int names = -1;
+    cleanup_free char *body = NULL;
+    const struct kube_config config = {.server = (char *)"https://nobody.example.com"};
+
+    TRY(network_without_names(test->artefacts, &names, err));
+    TRY(kube_client_new(&config, &client, err));
+    int64_t began_ms = clock_monotonic_ms();
+    CHECK_FAILS(kube_get_raw(client, "/version", deadline_in_ms(50), &body, err), kube_error_domain, KUBE_UNAVAILABLE);
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
+    CHECK(took_ms < 4000, "it took %lld ms", (long long)took_ms);
     return 0;
 }

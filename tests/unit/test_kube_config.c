@@ -123,12 +123,13 @@ FLEET_TEST(kube_config, json_and_aliases_are_yaml)
     return 0;
 }
 
-struct refused_text {
+/** What cannot be used, and words of the error. */
+struct refused {
     const char *text;
     const char *words;
 };
 
-static int check_refused(const struct refused_text *cases, size_t count, struct error *err)
+static int check_refused(const struct refused *cases, size_t count, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
         CLEANUP(kube_config_free) struct kube_config *config = NULL;
@@ -144,7 +145,7 @@ static int check_refused(const struct refused_text *cases, size_t count, struct 
 
 FLEET_TEST(kube_config, errors_of_yaml_name_the_place)
 {
-    static const struct refused_text cases[] = {
+    static const struct refused cases[] = {
         {"", "empty"},
         {"\"", "1:"},
         {"a: [", "1:"},
@@ -164,7 +165,7 @@ FLEET_TEST(kube_config, errors_of_yaml_name_the_place)
 
 FLEET_TEST(kube_config, errors_name_the_field)
 {
-    static const struct refused_text cases[] = {
+    static const struct refused cases[] = {
         {"- x\n", "$ must be an object"},
         {"kind: Config\n", "$.current-context is missing"},
         {"current-context: gone\n" CONTEXT, "$.contexts has no entry named \"gone\""},
@@ -189,6 +190,14 @@ FLEET_TEST(kube_config, errors_name_the_field)
         {HEAD CONTEXT CLUSTER "    insecure-skip-tls-verify: maybe\n" USER "    {}\n",
          "$.clusters[0].cluster.insecure-skip-tls-verify must be true or false"},
         {HEAD CONTEXT CLUSTER "users: []\n", "$.users has no entry named \"u\""},
+    };
+
+    return check_refused(cases, ARRAY_SIZE(cases), err);
+}
+
+FLEET_TEST(kube_config, what_cannot_be_followed_is_refused)
+{
+    static const struct refused cases[] = {
         {HEAD CONTEXT CLUSTER USER "    {client-certificate-data: Y2VydA==}\n", "$.users[0].user needs"},
         {HEAD CONTEXT CLUSTER USER "    {token: [1]}\n", "$.users[0].user.token must be a string"},
         {HEAD CONTEXT CLUSTER USER "    {exec: {command: x}}\n", "$.users[0].user.exec.apiVersion is missing"},
@@ -214,6 +223,7 @@ FLEET_TEST(kube_config, errors_name_the_field)
     return check_refused(cases, ARRAY_SIZE(cases), err);
 }
 
+/** Aliases of aliases: a short text that would fill the memory. */
 FLEET_TEST(kube_config, what_grows_without_limit_is_refused)
 {
     CLEANUP(kube_config_free) struct kube_config *config = NULL;

@@ -317,6 +317,29 @@ FLEET_TEST(kube_watch, wait_tells_what_it_saw_last)
     return 0;
 }
 
+/** What was seen before the server went away is not why it takes so long. */
+FLEET_TEST(kube_watch, wait_tells_that_the_server_went_away)
+{
+    static const struct kube_step steps[] = {
+        REPLY(ONE, 200, PODS("5", PHASE("Pending"))),
+        STREAM(WATCH, NOW("Pending"), STEP_BROKEN),
+        REPLY(ONE, 503, "gone fishing"),
+        REPLY(ONE, 503, "gone fishing"),
+        REPLY(ONE, 503, "gone fishing"),
+        REPLY(ONE, 503, "gone fishing"),
+        REPLY(ONE, 503, "gone fishing"),
+        {0},
+    };
+
+    CHECK(wait_for_a(steps, 500, err) < 0, "it went well");
+    cleanup_free char *text = error_text(err);
+    bool right = error_is(err, &general_error_domain, GENERAL_TIMEOUT) && strstr(text, "Pending") &&
+                 strstr(text, "gone fishing");
+    error_clear(err);
+    CHECK(right, "%s", text);
+    return 0;
+}
+
 /** Nobody makes it again: waiting on would only hide what happened. */
 FLEET_TEST(kube_watch, roll_out_of_what_was_deleted_fails_at_once)
 {

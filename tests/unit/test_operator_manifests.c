@@ -149,6 +149,27 @@ static char *untyped(const cJSON *schema, const char *path)
     return NULL;
 }
 
+/** Every field is explained, for `kubectl explain`. Returns the way to the first that is not, NULL: all are. */
+static char *unexplained(const cJSON *schema, const char *path)
+{
+    static const char *const within[] = {"items", "additionalProperties"};
+    const cJSON *field;
+
+    cJSON_ArrayForEach(field, cJSON_GetObjectItem(schema, "properties")) {
+        cleanup_free char *below = text_format("%s.%s", path, field->string);
+        char *found = kube_text(field, "description", "")[0] ? unexplained(field, below) : text_copy(below);
+        if (found)
+            return found;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(within); i++) {
+        const cJSON *below = cJSON_GetObjectItem(schema, within[i]);
+        char *found = below ? unexplained(below, path) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
 FLEET_TEST(operator_manifests, schemas_are_structural)
 {
     CLEANUP(cJSON_Delete) cJSON *definitions = fleet_custom_resource_definitions();
@@ -160,6 +181,8 @@ FLEET_TEST(operator_manifests, schemas_are_structural)
         cleanup_free char *path = untyped(kube_member(version, "schema.openAPIV3Schema"), "$");
 
         CHECK(!path, "%s has no type at %s", kube_name(definition), path);
+        cleanup_free char *unclear = unexplained(kube_member(version, "schema.openAPIV3Schema"), "$");
+        CHECK(!unclear, "%s does not explain %s", kube_name(definition), unclear);
         CHECK(kube_member(version, "subresources.status"), "%s has no status", kube_name(definition));
         CHECK(text_ends_with(kube_name(definition), "." FLEET_API_GROUP), "it is called %s", kube_name(definition));
     }

@@ -33,7 +33,6 @@ static int begin(struct test_context *test, const char *copied, char **program, 
     cleanup_free char *path = text_format("%s/program", run_directory(run));
     const char *const argv[] = {"cp", copied, path, NULL};
     const struct process_options copy = {.argv = argv};
-    unsetenv(POD_IMAGES_FORCE);
     TRY(process_run_checked(&copy, deadline_in_ms(BUILD_MS), NULL, err));
     *program = TAKE_PTR(path);
     return 0;
@@ -42,8 +41,9 @@ static int begin(struct test_context *test, const char *copied, char **program, 
 static int ensure(const struct test_context *test, const char *program, struct pod_archive *ret, struct error *err)
 {
     cleanup_free char *cache = cache_of(test);
+    const struct pod_archive_recipe recipe = {cache, NAME, program, false};
 
-    return pod_archive_ensure(cache, NAME, program, deadline_in_ms(BUILD_MS), ret, err);
+    return pod_archive_ensure(&recipe, deadline_in_ms(BUILD_MS), ret, err);
 }
 
 /* What is in the archive, unpacked into `directory`, layer over layer. */
@@ -108,10 +108,11 @@ FLEET_TEST(pod_images_build, same_content_is_built_once, NEEDS(CAPABILITY_ROOT, 
     TRY(ensure(test, copy, &again, err)); /* another file */
     CHECK(text_equal(first.path, again.path), "%s, then %s", first.path, again.path);
     CHECK(stat(again.path, &found) == 0 && found.st_ino == built.st_ino, "it was built again");
-    setenv(POD_IMAGES_FORCE, "1", 1);
-    TRY(ensure(test, program, &again, err));
+    cleanup_free char *cache = cache_of(test);
+    const struct pod_archive_recipe anew = {cache, NAME, program, .rebuild = true};
+    TRY(pod_archive_ensure(&anew, deadline_in_ms(BUILD_MS), &again, err));
     CHECK(text_equal(first.path, again.path), "%s, then %s", first.path, again.path);
-    CHECK(stat(again.path, &found) == 0 && found.st_ino != built.st_ino, POD_IMAGES_FORCE " did nothing");
+    CHECK(stat(again.path, &found) == 0 && found.st_ino != built.st_ino, "it was not built again");
     return 0;
 }
 
@@ -190,8 +191,9 @@ FLEET_TEST(pod_images_build, what_cannot_be_built_is_said, NEEDS(CAPABILITY_ROOT
 
     TRY(begin(test, "/bin/cat", &program, err));
     cleanup_free char *cache = cache_of(test);
-    CHECK_FAILS(pod_archive_ensure(cache, "no-such-image", program, deadline_in_ms(BUILD_MS), &archive, err),
-                process_error_domain, PROCESS_EXITED);
+    const struct pod_archive_recipe unknown = {cache, "no-such-image", program, false};
+    CHECK_FAILS(pod_archive_ensure(&unknown, deadline_in_ms(BUILD_MS), &archive, err), process_error_domain,
+                PROCESS_EXITED);
     CHECK_FAILS(ensure(test, "/none", &archive, err), process_error_domain, PROCESS_EXITED);
     CHECK(!archive.path, "there is an archive all the same: %s", archive.path);
     return 0;

@@ -257,6 +257,37 @@ FLEET_TEST(run, is_over_with_its_owner_unless_it_is_kept)
     return 0;
 }
 
+static int reaper_has_ended(void *context, struct text_buffer *state, struct error *err)
+{
+    (void)err;
+    text_buffer_add(state, "it runs");
+    return !process_identity_alive(context);
+}
+
+/* As by a stack's options: the reaper has begun already, and must know all the same. */
+FLEET_TEST(run, is_kept_when_that_is_decided_later)
+{
+    static const char *const argv[] = {"sleep", "1000", NULL};
+    CLEANUP(process_free) struct process *owner = NULL;
+    CLEANUP(run_release) struct run *run = NULL;
+    cleanup_journal struct journal journal = {0};
+
+    TRY(private_runs(test, err));
+    TRY(process_start(&(struct process_options){.argv = argv}, &owner, err));
+    TRY(run_start(&(struct run_options){.label = "later", .owner = process_pid(owner)}, &run, err));
+    CHECK(!run_keeps(run), "it is kept from the beginning");
+    TRY(run_keep(run, err));
+    CHECK(run_keeps(run), "it is not kept");
+    cleanup_free char *id = text_copy(run_id(run));
+    TRY(journal_read(run_directory(run), &journal, err));
+    TRY(process_stop(owner, SIGKILL, deadline_in_ms(5000), NULL, err));
+    TRY(wait_until("the reaper to end", reaper_has_ended, &journal.reaper, NULL, deadline_in_ms(10000), err));
+    CHECK(file_exists(run_directory(run)) && !run_is_over(run_directory(run)), "it was removed");
+    TRY(runs_down(id, err));
+    CHECK(!file_exists(run_directory(run)), "it cannot be removed");
+    return 0;
+}
+
 FLEET_TEST(run, collects_logs_and_journal)
 {
     CLEANUP(run_release) struct run *run = NULL;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "harness/test.h"
@@ -109,6 +110,83 @@ FLEET_TEST(service_watch, what_keeps_exiting_has_failed)
     service_watch_died(&watch, "c1", 1, DEATHS_WITHIN_MS + 200);
     CHECK(verdict(&watch, &always, observed(OBSERVED_RUNNING, 0), DEATHS_WITHIN_MS + 300, NULL) == SERVICE_WELL,
           "deaths long ago count");
+    service_watch_clear(&watch);
+    return 0;
+}
+
+/** The reason of the finding at `now_ms` for one that runs. Caller frees. */
+static char *reason(struct service_watch *watch, int64_t now_ms)
+{
+    struct observed_container container = observed(OBSERVED_RUNNING, 0);
+    struct service_finding finding;
+
+    service_watch_judge(watch, &always, &container, now_ms, &finding);
+    return finding.reason ? finding.reason : text_copy("");
+}
+
+static int expect_reason(struct service_watch *watch, int64_t now_ms, const char *expected, struct error *err)
+{
+    cleanup_free char *actual = reason(watch, now_ms);
+
+    CHECK(strcmp(actual, expected) == 0, "at %" PRId64 " ms: \"%s\"", now_ms, actual);
+    return 0;
+}
+
+/* Every change of it is a write to NATS, and one to Kubernetes. */
+FLEET_TEST(service_watch, what_is_said_of_one_that_keeps_exiting_stays)
+{
+    struct service_watch watch = {0};
+    int64_t now_ms = 1000;
+
+    service_watch_verify(&watch, "c1");
+    for (int i = 0; i < 10 * DEATHS_KEPT; i++) {
+        now_ms += 100 + (i * 37) % 900; /* podman starts it again now sooner, now later */
+        service_watch_died(&watch, "c1", 4, now_ms);
+        if (i >= DEATHS_KEPT - 1)
+            TRY(expect_reason(&watch, now_ms, "web keeps exiting, lately with code 4", err));
+    }
+    service_watch_clear(&watch);
+    return 0;
+}
+
+FLEET_TEST(service_watch, codes_that_alternate_are_no_news_each_time)
+{
+    struct service_watch watch = {0};
+    cleanup_free char *last = text_copy("");
+    int64_t now_ms = 1000;
+    int changes = 0;
+
+    service_watch_verify(&watch, "c1");
+    for (; now_ms <= 1000 + 4 * CODE_RENEWED_MS; now_ms += 1000) {
+        service_watch_died(&watch, "c1", 1 + (int)(now_ms / 1000 % 2), now_ms);
+        char *now = reason(&watch, now_ms);
+        changes += !text_equal(now, last);
+        free(last);
+        last = now;
+    }
+    CHECK(changes >= 1 && changes <= 5, "it was said anew %d times", changes);
+    service_watch_died(&watch, "c1", 137, now_ms + CODE_RENEWED_MS);
+    TRY(expect_reason(&watch, now_ms + CODE_RENEWED_MS, "web keeps exiting, lately with code 137", err));
+    service_watch_clear(&watch);
+    return 0;
+}
+
+/* One that lives about as long as is just too short must not be Failed now, Running then. */
+FLEET_TEST(service_watch, it_keeps_exiting_until_it_stays_up)
+{
+    struct service_watch watch = {0};
+    const int64_t pause_ms = DEATHS_WITHIN_MS / (DEATHS_KEPT - 1);
+    int64_t now_ms = 1000;
+
+    service_watch_verify(&watch, "c1");
+    for (int i = 0; i < DEATHS_KEPT; i++)
+        service_watch_died(&watch, "c1", 4, now_ms += pause_ms);
+    service_watch_died(&watch, "c1", 4, now_ms += pause_ms + 500); /* six within a little more than the time */
+    TRY(expect_reason(&watch, now_ms, "web keeps exiting, lately with code 4", err));
+    now_ms += DEATHS_FORGIVEN_MS;
+    TRY(expect_reason(&watch, now_ms, "", err));
+    service_watch_died(&watch, "c1", 4, now_ms); /* forgiven is forgotten */
+    TRY(expect_reason(&watch, now_ms, "", err));
     service_watch_clear(&watch);
     return 0;
 }
