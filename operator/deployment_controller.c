@@ -72,6 +72,9 @@ static int write_keys(struct controller_context *context, struct kv_batch *batch
     fleet_keys_written(context->fleet, name, plan);
     metrics_add(context->metrics, METRIC_KV_PUT, plan->puts.count);
     metrics_add(context->metrics, METRIC_KV_DELETE, plan->deletes.count);
+    if (plan->left_over > 0)
+        log_info("what NATS had lost is taken down, nobody asks for it any more", LOG_TEXT("deployment", name),
+                 LOG_INTEGER("devices", plan->left_over));
     log_debug("desired states written", LOG_TEXT("deployment", name), LOG_INTEGER("put", plan->puts.count),
               LOG_INTEGER("deleted", plan->deletes.count));
     return 0;

@@ -8,7 +8,8 @@
 #include "base/memory.h"
 #include "operator/fleet_model.h"
 
-#define SWEEP_MS 60000 /* between two looks for devices that nothing is known of any more */
+#define SWEEP_MS       60000 /* between two looks for devices that nothing is known of any more */
+#define OBJECT_TIME_MS 1000  /* the precision of metadata.creationTimestamp */
 
 struct fleet *fleet_new(const struct fleet_options *options)
 {
@@ -233,6 +234,28 @@ static void tick_device(struct fleet *fleet, struct fleet_device *device, int64_
         give_up(fleet, device);
 }
 
+/**
+ * All of NATS has been told for a while: is the Kubernetes API the one to say what is wanted, also by not having it? Only
+ * if it has something older than the bucket. One that is as new (everything was lost, and is being set up again) will
+ * get its Deployments yet, and meanwhile nobody's containers are touched. Called with the mutex held.
+ */
+static void judge_unasked(struct fleet *fleet, int64_t now_ms)
+{
+    if (fleet->judge_at_ms == 0 || now_ms < fleet->judge_at_ms || !fleet->deployments_synced || !fleet->devices_synced)
+        return;
+    fleet->judge_at_ms = 0;
+    for (uint32_t i = 0; i < fleet->device_count && !fleet->unasked_go; i++) {
+        const struct fleet_device *device = fleet->devices[i];
+
+        fleet->unasked_go = device && device->object_exists && device->object_made_ms != 0 &&
+                            device->object_made_ms + OBJECT_TIME_MS <= fleet->desired_made_ms;
+    }
+    for (size_t i = 0; i < fleet->deployment_count && fleet->unasked_go; i++) {
+        if (!fleet->deployments[i]->known)
+            work_queue_add(fleet->options.deployments, fleet->deployments[i]->name);
+    }
+}
+
 void fleet_tick(struct fleet *fleet)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -242,9 +265,18 @@ void fleet_tick(struct fleet *fleet)
         if (fleet->devices[i])
             tick_device(fleet, fleet->devices[i], now_ms);
     }
+    judge_unasked(fleet, now_ms);
     if (fleet_is_told(fleet))
         sweep(fleet, now_ms);
     pthread_mutex_unlock(&fleet->mutex);
+}
+
+/** Not all is known any more. */
+static void doubt(struct fleet *fleet, enum fleet_bucket bucket)
+{
+    fleet->told[bucket] = false;
+    fleet->judge_at_ms = 0;
+    fleet->unasked_go = false;
 }
 
 void fleet_nats_changed(struct fleet *fleet, bool connected)
@@ -253,7 +285,7 @@ void fleet_nats_changed(struct fleet *fleet, bool connected)
     fleet->connected = connected;
     fleet->connected_at_ms = clock_monotonic_ms();
     for (size_t i = 0; i < FLEET_BUCKET_COUNT && !connected; i++)
-        fleet->told[i] = false; /* nothing is decided until all has been told again */
+        doubt(fleet, (enum fleet_bucket)i); /* nothing is decided until all has been told again */
     pthread_mutex_unlock(&fleet->mutex);
 }
 
@@ -282,7 +314,7 @@ bool fleet_is_told(const struct fleet *fleet)
 void fleet_told_begin(struct fleet *fleet, enum fleet_bucket bucket)
 {
     pthread_mutex_lock(&fleet->mutex);
-    fleet->told[bucket] = false;
+    doubt(fleet, bucket);
     if (bucket == FLEET_DESIRED || bucket == FLEET_STATE)
         fleet_begin_cells(fleet, bucket);
     else if (bucket == FLEET_INFO)
@@ -290,10 +322,20 @@ void fleet_told_begin(struct fleet *fleet, enum fleet_bucket bucket)
     pthread_mutex_unlock(&fleet->mutex);
 }
 
+void fleet_told_made(struct fleet *fleet, enum fleet_bucket bucket, uint64_t made_us)
+{
+    pthread_mutex_lock(&fleet->mutex);
+    if (bucket == FLEET_DESIRED)
+        fleet->desired_made_ms = (int64_t)(made_us / 1000);
+    pthread_mutex_unlock(&fleet->mutex);
+}
+
 void fleet_told_complete(struct fleet *fleet, enum fleet_bucket bucket)
 {
     pthread_mutex_lock(&fleet->mutex);
     fleet->told[bucket] = true;
+    if (fleet_is_told(fleet) && fleet->told[FLEET_STATE])
+        fleet->judge_at_ms = clock_monotonic_ms() + fleet->options.offline_after_ms;
     if (bucket == FLEET_DESIRED || bucket == FLEET_STATE)
         fleet_complete_cells(fleet, bucket);
     else if (bucket == FLEET_INFO)

@@ -38,6 +38,8 @@ enum fleet_bucket { FLEET_DESIRED, FLEET_INFO, FLEET_STATE, FLEET_HEARTBEAT, FLE
 /** The name of its bucket. */
 const char *fleet_bucket_name(enum fleet_bucket bucket);
 void fleet_told_begin(struct fleet *fleet, enum fleet_bucket bucket);
+/** When the server made the bucket that is told of now. @param made_us  in µs since the epoch */
+void fleet_told_made(struct fleet *fleet, enum fleet_bucket bucket, uint64_t made_us);
 void fleet_told_complete(struct fleet *fleet, enum fleet_bucket bucket);
 /** @param stamp_ms  when the server took it, in ms since the epoch */
 void fleet_told_put(struct fleet *fleet, enum fleet_bucket bucket, const char *key, uint64_t revision, int64_t stamp_ms,
@@ -51,7 +53,8 @@ void fleet_deployment_seen(struct fleet *fleet, const cJSON *object);
 void fleet_deployment_gone(struct fleet *fleet, const cJSON *object);
 void fleet_device_seen(struct fleet *fleet, const cJSON *object);
 void fleet_device_gone(struct fleet *fleet, const cJSON *object);
-/** Every Device there is has been seen. */
+/** Every Deployment, every Device there is has been seen. */
+void fleet_deployments_synced(struct fleet *fleet);
 void fleet_devices_synced(struct fleet *fleet);
 
 /** Time passes: who is offline, who does not come back. A few times a second. */
@@ -69,7 +72,8 @@ struct deployment_plan {
     char *resource_version;
     char *score;              /**< the value of keys to write; NULL: none are */
     struct text_list puts;    /**< device ids whose key is to be written */
-    struct text_list deletes; /**< device ids whose key is to be deleted */
+    struct text_list deletes; /**< device ids whose key is to be deleted, though it may be gone already */
+    size_t left_over;         /**< of these: what a lost bucket asked for, and nobody asks for now */
     bool more;                /**< there are more keys: it will be queued again */
 };
 /** False: there is no such Deployment. */

@@ -26,12 +26,43 @@ static bool is_answered(const struct fleet_deployment *deployment, const struct 
 
 bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell)
 {
-    return cell->phase == PHASE_FAILED && is_answered(deployment, cell);
+    return cell->failing && is_answered(deployment, cell);
+}
+
+bool fleet_device_fails(struct fleet *fleet, const struct fleet_deployment *deployment, const char *id)
+{
+    const struct fleet_device *device = id ? fleet_find_device(fleet, id) : NULL;
+
+    return device && device->index < deployment->cell_count &&
+           cell_is_meant(deployment, &deployment->cells[device->index]) &&
+           cell_has_failed(deployment, &deployment->cells[device->index]);
 }
 
 bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell)
 {
     return cell->phase == PHASE_RUNNING && is_answered(deployment, cell);
+}
+
+bool cell_is_left_over(const struct fleet *fleet, const struct fleet_deployment *deployment,
+                       const struct fleet_device *device, const struct cell *cell)
+{
+    bool reported = cell->has_state && cell->state_revision == 0;
+
+    if (cell->has_key || cell->deleted || !(cell->key_lost || reported))
+        return false;
+    if (deployment->known)
+        return deployment->deleting || (deployment->score && device->registered && !cell->matched);
+    if (deployment->abandoned && cell->key_hash == deployment->score_hash)
+        return true;
+    return reported && device->registered && fleet->unasked_go;
+}
+
+void fleet_look_for_left_over(struct fleet *fleet, const struct fleet_deployment *deployment,
+                              const struct fleet_device *device)
+{
+    if (device->index < deployment->cell_count &&
+        cell_is_left_over(fleet, deployment, device, &deployment->cells[device->index]))
+        work_queue_add(fleet->options.deployments, deployment->name);
 }
 
 /** Something about a key changed: is it still what it should be? */
@@ -67,6 +98,8 @@ void fleet_put_desired(struct fleet *fleet, const char *key, uint64_t revision, 
     if (is_told_already(cell, true, revision))
         return;
     cell->has_key = true;
+    cell->key_lost = false;
+    cell->deleted = false;
     cell->key_hash = hash_bytes(HASH_INIT, data, size);
     cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
@@ -95,18 +128,39 @@ void fleet_delete_desired(struct fleet *fleet, const char *key, uint64_t revisio
     if (!cell || is_told_already(cell, false, revision))
         return;
     cell->has_key = false;
+    cell->key_lost = false;
+    cell->deleted = true;
     cell->key_revision = revision;
     key_changed(fleet, deployment, cell);
 }
 
-/** Remember the error of who failed last. */
-static void note_error(struct fleet_deployment *deployment, const char *device, const struct device_state *state)
+/** Of what is remembered of an earlier state about the same revision: a device that tries again, with or without saying
+ *  why, has not got better yet. */
+static bool is_failing(const struct cell *cell, const struct device_state *state)
 {
+    bool failed_before = cell->has_state && cell->failing && cell->state_revision == state->revision;
+
+    return state->phase == PHASE_FAILED || (state->phase == PHASE_PENDING && (state->error || failed_before));
+}
+
+/**
+ * Remember the error of who began to fail last. One that fails once more is no news, whatever it said meanwhile: else
+ * each device's trying again would cost a write.
+ */
+static void note_error(struct fleet *fleet, struct fleet_deployment *deployment, const char *device,
+                       const struct device_state *state, bool news)
+{
+    const char *error = state->error && state->error[0] != '\0' ? state->error : NULL;
+    bool other_words =
+        error && text_equal(deployment->error_device, device) && !text_equal(deployment->error_message, error);
+
+    if (!news && !other_words && fleet_device_fails(fleet, deployment, deployment->error_device))
+        return;
     free(deployment->error_device);
     free(deployment->error_message);
     free(deployment->error_time);
     deployment->error_device = text_copy(device);
-    deployment->error_message = text_copy(state->error && state->error[0] != '\0' ? state->error : "failed");
+    deployment->error_message = text_copy(error ? error : "failed");
     deployment->error_time = state->since[0] != '\0' ? text_copy(state->since) : NULL;
 }
 
@@ -122,16 +176,21 @@ void fleet_put_state(struct fleet *fleet, const char *key, const char *data, siz
         return;
     }
     struct fleet_deployment *deployment = fleet_deployment(fleet, target.deployment);
-    struct cell *cell = fleet_cell(fleet, deployment, fleet_device(fleet, target.device));
+    const struct fleet_device *device = fleet_device(fleet, target.device);
+    struct cell *cell = fleet_cell(fleet, deployment, device);
     bool changed = !cell->has_state || cell->phase != state->phase || cell->state_revision != state->revision;
+    bool failing = is_failing(cell, state);
+    bool news = failing && !(cell->has_state && cell->failing && cell->state_revision == state->revision);
+    cell->failing = failing;
     cell->has_state = true;
     cell->state_told = true;
     cell->phase = (uint8_t)state->phase;
     cell->state_revision = state->revision;
-    if (state->phase == PHASE_FAILED)
-        note_error(deployment, target.device, state);
-    if (changed || state->phase == PHASE_FAILED)
+    if (failing)
+        note_error(fleet, deployment, target.device, state, news);
+    if (changed || failing)
         fleet_status_changed(fleet, deployment);
+    fleet_look_for_left_over(fleet, deployment, device);
 }
 
 void fleet_delete_state(struct fleet *fleet, const char *key)
@@ -157,12 +216,13 @@ void fleet_begin_cells(struct fleet *fleet, enum fleet_bucket bucket)
         for (uint32_t device = 0; device < deployment->cell_count; device++) {
             struct cell *cell = &deployment->cells[device];
 
-            if (bucket == FLEET_DESIRED) {
-                cell->key_told = false;
-                cell->key_revision = 0; /* a bucket made anew counts anew */
-            } else {
+            if (bucket == FLEET_STATE) {
                 cell->state_told = false;
+                continue;
             }
+            cell->key_told = false;
+            cell->key_revision = 0; /* a bucket made anew counts anew */
+            cell->deleted = false;  /* likewise */
         }
     }
 }
@@ -176,10 +236,12 @@ void fleet_complete_cells(struct fleet *fleet, enum fleet_bucket bucket)
         for (uint32_t device = 0; device < deployment->cell_count; device++) {
             struct cell *cell = &deployment->cells[device];
 
-            if (bucket == FLEET_DESIRED)
-                cell->has_key = cell->has_key && cell->key_told;
-            else
+            if (bucket == FLEET_STATE) {
                 cell->has_state = cell->has_state && cell->state_told;
+            } else if (cell->has_key && !cell->key_told) {
+                cell->has_key = false;
+                cell->key_lost = true;
+            }
         }
     }
 }
@@ -194,6 +256,7 @@ void fleet_match(struct fleet *fleet, struct fleet_deployment *deployment, struc
     struct cell *cell = fleet_cell(fleet, deployment, device);
     cell->matched = matched;
     key_changed(fleet, deployment, cell);
+    fleet_look_for_left_over(fleet, deployment, device);
 }
 
 void fleet_match_device(struct fleet *fleet, struct fleet_device *device)
@@ -201,6 +264,8 @@ void fleet_match_device(struct fleet *fleet, struct fleet_device *device)
     for (size_t i = 0; i < fleet->deployment_count; i++) {
         if (fleet->deployments[i]->known)
             fleet_match(fleet, fleet->deployments[i], device);
+        else
+            fleet_look_for_left_over(fleet, fleet->deployments[i], device);
     }
 }
 

@@ -93,25 +93,35 @@ void fleet_deployment_gone(struct fleet *fleet, const cJSON *object)
     pthread_mutex_unlock(&fleet->mutex);
 }
 
-/** What is to be done about one key. Called with the mutex held. */
-static void plan_cell(const struct fleet_deployment *deployment, const struct fleet_device *device,
-                      const struct cell *cell, struct deployment_plan *ret)
+/** Is its key to be deleted? */
+static bool is_to_go(const struct fleet_deployment *deployment, const struct fleet_device *device,
+                     const struct cell *cell)
 {
-    bool acceptable = deployment->score != NULL; /* else nothing is known of what is to be */
-    bool full = ret->puts.count + ret->deletes.count >= PLAN_MAX;
-
     bool ours = deployment->known || cell->key_hash == deployment->score_hash;
-    if (deployment->deleting ? cell->has_key && ours
-                             : acceptable && cell->has_key && !cell->matched && device->missing_at_ms == 0) {
-        if (!full)
-            text_list_add(&ret->deletes, device->id);
-        ret->more = ret->more || full;
-    } else if (!deployment->deleting && acceptable && cell->matched &&
-               (!cell->has_key || cell->key_hash != deployment->score_hash)) {
-        if (!full)
-            text_list_add(&ret->puts, device->id);
-        ret->more = ret->more || full;
+
+    if (deployment->deleting)
+        return cell->has_key && ours;
+    /* Without a score nothing is known of what is to be. */
+    return deployment->score && cell->has_key && !cell->matched && device->missing_at_ms == 0;
+}
+
+/** What is to be done about one key. Called with the mutex held. */
+static void plan_cell(const struct fleet *fleet, const struct fleet_deployment *deployment,
+                      const struct fleet_device *device, const struct cell *cell, struct deployment_plan *ret)
+{
+    bool left_over = cell_is_left_over(fleet, deployment, device, cell);
+    bool to_go = left_over || is_to_go(deployment, device, cell);
+    bool to_come = !deployment->deleting && deployment->score && cell->matched &&
+                   (!cell->has_key || cell->key_hash != deployment->score_hash);
+
+    if (!to_go && !to_come)
+        return;
+    if (ret->puts.count + ret->deletes.count >= PLAN_MAX) {
+        ret->more = true;
+        return;
     }
+    text_list_add(to_go ? &ret->deletes : &ret->puts, device->id);
+    ret->left_over += left_over;
 }
 
 static void plan_finalizer(const struct fleet_deployment *deployment, struct deployment_plan *ret)
@@ -132,13 +142,13 @@ bool fleet_plan_deployment(struct fleet *fleet, const char *name, struct deploym
     *ret = (struct deployment_plan){0};
     pthread_mutex_lock(&fleet->mutex);
     const struct fleet_deployment *deployment = fleet_find_deployment(fleet, name);
-    bool there = deployment && (deployment->known || deployment->abandoned);
+    bool there = deployment && (deployment->known || deployment->abandoned || fleet->unasked_go);
     if (there && !fleet_is_told(fleet)) {
         ret->wait = true;
     } else if (there) {
         for (uint32_t i = 0; i < deployment->cell_count && i < fleet->device_count; i++) {
             if (fleet->devices[i])
-                plan_cell(deployment, fleet->devices[i], &deployment->cells[i], ret);
+                plan_cell(fleet, deployment, fleet->devices[i], &deployment->cells[i], ret);
         }
         plan_finalizer(deployment, ret);
         if (ret->puts.count > 0)

@@ -136,8 +136,12 @@ void fleet_put_heartbeat(struct fleet *fleet, const char *key, int64_t stamp_ms)
 }
 
 /** What the object there is says of itself. */
-static void take_ready(struct fleet_device *device, const cJSON *object)
+static void take_times(struct fleet_device *device, const cJSON *object)
 {
+    cleanup_error struct error none = ERROR_INIT;
+
+    if (wire_time_parse(kube_text(object, "metadata.creationTimestamp", ""), &device->object_made_ms, &none) < 0)
+        device->object_made_ms = 0;
     snprintf(device->ready_since, sizeof(device->ready_since), "%s", device_ready_since(object, &device->ready));
 }
 
@@ -147,32 +151,6 @@ static void take_content(struct fleet_device *device, uint64_t hash)
     if (hash != device->content_hash)
         device->object_hash = hash;
     device->content_hash = hash;
-}
-
-void fleet_device_seen(struct fleet *fleet, const cJSON *object)
-{
-    const char *id = kube_text(object, "spec.deviceId", "");
-
-    if (!token_is_valid(id))
-        return;
-    cleanup_free char *name = device_object_name(id);
-    if (strcmp(name, kube_name(object)) != 0)
-        return; /* somebody's own */
-    pthread_mutex_lock(&fleet->mutex);
-    struct fleet_device *device = fleet_device(fleet, id);
-    uint64_t version = strtoull(kube_resource_version(object), NULL, 10);
-    bool outdated = version < device->object_version; /* we have written since */
-    if (!device->object_exists && !device->online && device->heard_at_ms == INT64_MIN)
-        device->online =
-            strcmp(kube_text(object, "status.phase", ""), "Online") == 0; /* until silence says otherwise */
-    if (!outdated) {
-        device->object_exists = true;
-        take_content(device, device_object_hash(object));
-        device->status_hash = device_status_hash_of(object);
-        take_ready(device, object);
-        work_queue_add(fleet->options.devices, id);
-    }
-    pthread_mutex_unlock(&fleet->mutex);
 }
 
 /** The device whose object has that name. Called with the mutex held. */
@@ -189,6 +167,37 @@ static struct fleet_device *find_by_name(struct fleet *fleet, const char *object
     return device;
 }
 
+/** Called with the mutex held. */
+static void see_object(struct fleet *fleet, struct fleet_device *device, const cJSON *object)
+{
+    uint64_t version = strtoull(kube_resource_version(object), NULL, 10);
+
+    if (!device->object_exists && !device->online && device->heard_at_ms == INT64_MIN)
+        device->online =
+            strcmp(kube_text(object, "status.phase", ""), "Online") == 0; /* until silence says otherwise */
+    if (version < device->object_version)
+        return; /* we have written since */
+    device->object_exists = true;
+    take_content(device, device_object_hash(object));
+    device->status_hash = device_status_hash_of(object);
+    take_times(device, object);
+    work_queue_add(fleet->options.devices, device->id);
+}
+
+void fleet_device_seen(struct fleet *fleet, const cJSON *object)
+{
+    const char *id = kube_text(object, "spec.deviceId", "");
+    cleanup_free char *name = token_is_valid(id) ? device_object_name(id) : NULL;
+
+    pthread_mutex_lock(&fleet->mutex);
+    /* With another name than its id gives it, it is somebody's own, or one of ours whose id somebody changed. */
+    struct fleet_device *device =
+        text_equal(name, kube_name(object)) ? fleet_device(fleet, id) : find_by_name(fleet, kube_name(object));
+    if (device)
+        see_object(fleet, device, object);
+    pthread_mutex_unlock(&fleet->mutex);
+}
+
 void fleet_device_gone(struct fleet *fleet, const cJSON *object)
 {
     pthread_mutex_lock(&fleet->mutex);
@@ -203,6 +212,13 @@ void fleet_device_gone(struct fleet *fleet, const cJSON *object)
         device->ready_since[0] = '\0';
         work_queue_add(fleet->options.devices, device->id);
     }
+    pthread_mutex_unlock(&fleet->mutex);
+}
+
+void fleet_deployments_synced(struct fleet *fleet)
+{
+    pthread_mutex_lock(&fleet->mutex);
+    fleet->deployments_synced = true;
     pthread_mutex_unlock(&fleet->mutex);
 }
 
@@ -279,7 +295,7 @@ void fleet_device_written(struct fleet *fleet, const char *device_id, const stru
         device->status_hash = plan->remove ? 0 : plan->status_hash;
         if (plan->remove || plan->object)
             device->content_hash = plan->content_hash;
-        take_ready(device, object);
+        take_times(device, object);
     }
     pthread_mutex_unlock(&fleet->mutex);
 }

@@ -31,6 +31,7 @@ struct fleet_device {
     uint64_t status_hash;
     char ready_since[RFC3339_SIZE]; /* in the Kubernetes API; "": not known */
     bool ready;                     /* likewise */
+    int64_t object_made_ms;         /* since the epoch, in whole seconds; 0: not known */
 };
 
 /** One device and one Deployment. */
@@ -39,11 +40,14 @@ struct cell {
     uint64_t key_revision; /* also of its deletion; what is older says nothing */
     uint64_t state_revision;
     uint8_t phase; /* enum deployment_phase */
-    bool matched;
-    bool has_key;
-    bool has_state;
-    bool key_told;   /* since that bucket was last begun */
-    bool state_told; /* likewise */
+    bool matched : 1;
+    bool has_key : 1;
+    bool key_lost : 1; /* it went with its bucket: nobody deleted it */
+    bool deleted : 1;  /* its deletion is in the bucket that is there now */
+    bool has_state : 1;
+    bool failing : 1;    /* it failed, and nothing better came of its trying again */
+    bool key_told : 1;   /* since that bucket was last begun */
+    bool state_told : 1; /* likewise */
 };
 
 struct fleet_deployment {
@@ -82,6 +86,10 @@ struct fleet {
     struct fleet_deployment **deployments;
     size_t deployment_count;
     bool told[FLEET_BUCKET_COUNT]; /* whole */
+    int64_t desired_made_ms;       /* when that bucket was made, since the epoch; 0: not known */
+    int64_t judge_at_ms;           /* when to decide on the next; 0: it has been, or not all has been told */
+    bool unasked_go;               /* what has neither a Deployment in the Kubernetes API nor a key is not wanted */
+    bool deployments_synced;
     bool devices_synced;
     bool connected;
     int64_t connected_at_ms; /* silence before says nothing */
@@ -104,9 +112,22 @@ void fleet_drop_device(struct fleet *fleet, struct fleet_device *device);
 
 /** Does a device count? */
 bool cell_is_meant(const struct fleet_deployment *deployment, const struct cell *cell);
-/** Does a device fail, or succeed, at what is desired now? */
+/** Does a device fail, or succeed, at what is desired now? One that tries again still fails. */
 bool cell_has_failed(const struct fleet_deployment *deployment, const struct cell *cell);
 bool cell_has_succeeded(const struct fleet_deployment *deployment, const struct cell *cell);
+/** Does the device with that id (NULL: none) fail, and count? */
+bool fleet_device_fails(struct fleet *fleet, const struct fleet_deployment *deployment, const char *id);
+
+/**
+ * Does a device run, or may it, what nobody asks it for, and no deletion says so? An agent that finds another bucket than
+ * the one its desired state came from goes on running what it has.
+ */
+bool cell_is_left_over(const struct fleet *fleet, const struct fleet_deployment *deployment,
+                       const struct fleet_device *device, const struct cell *cell);
+
+/** Queue a Deployment, known or not, if such a thing is on this device. */
+void fleet_look_for_left_over(struct fleet *fleet, const struct fleet_deployment *deployment,
+                              const struct fleet_device *device);
 
 /** Compute anew whether a device is meant, and queue what follows from it. */
 void fleet_match(struct fleet *fleet, struct fleet_deployment *deployment, struct fleet_device *device);

@@ -29,21 +29,12 @@ static void count(const struct fleet_deployment *deployment, struct deployment_s
     ret->pending = ret->matched - ret->succeeded - ret->failed;
 }
 
-static bool device_fails(struct fleet *fleet, const struct fleet_deployment *deployment, const char *id)
-{
-    const struct fleet_device *device = id ? fleet_find_device(fleet, id) : NULL;
-
-    return device && device->index < deployment->cell_count &&
-           cell_is_meant(deployment, &deployment->cells[device->index]) &&
-           cell_has_failed(deployment, &deployment->cells[device->index]);
-}
-
 /** The last error of a device that still fails; when that is not known, whose is to be asked for. */
 static void plan_error(struct fleet *fleet, const struct fleet_deployment *deployment, struct status_plan *ret)
 {
     if (ret->status.failed == 0)
         return;
-    if (device_fails(fleet, deployment, deployment->error_device)) {
+    if (fleet_device_fails(fleet, deployment, deployment->error_device)) {
         ret->status.error_device = text_copy(deployment->error_device);
         ret->status.error_message = text_copy(deployment->error_message);
         ret->status.error_time = text_copy(deployment->error_time);

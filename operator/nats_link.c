@@ -53,11 +53,12 @@ struct nats_link {
     bool replication_told; /* that they cannot be was logged */
 };
 
-static void on_begin(void *context, uint64_t made_us __attribute__((unused)))
+static void on_begin(void *context, uint64_t made_us)
 {
     const struct told *told = context;
 
     fleet_told_begin(told->fleet, told->bucket);
+    fleet_told_made(told->fleet, told->bucket, made_us);
 }
 
 static void on_put(void *context, const char *key, uint64_t revision, int64_t stamp_ms, const char *data, size_t size)

@@ -106,6 +106,14 @@ static void on_synced(void *context)
         atomic_store(&program->pages.synced, true);
 }
 
+static void on_deployments_synced(void *context)
+{
+    struct program *program = context;
+
+    fleet_deployments_synced(program->fleet);
+    on_synced(context);
+}
+
 static void on_devices_synced(void *context)
 {
     struct program *program = context;
@@ -127,7 +135,7 @@ static int watch_kubernetes(struct program *program, struct error *err)
     cleanup_free char *selector = text_format(FLEET_LABEL_FLEET "=%s", program->watch_namespace);
     const struct kube_list_options ours = {.label_selector = selector, .page_size = LIST_PAGE};
     const struct kube_list_options all = {.page_size = LIST_PAGE};
-    const struct kube_watch_handler deployments = {on_deployment, on_synced, on_trouble, program};
+    const struct kube_watch_handler deployments = {on_deployment, on_deployments_synced, on_trouble, program};
     const struct kube_watch_handler devices = {on_device, on_devices_synced, on_trouble, program};
 
     return kube_watch_start(program->client, &fleet_deployments, program->watch_namespace, &all, &deployments,

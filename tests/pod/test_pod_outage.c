@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nats/nats.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "contracts/names.h"
 #include "messaging/kv.h"
-#include "tests/pod/pod_scenario.h"
+#include "tests/pod/pod_runner.h"
 
 DEFINE_CLEANUP(jsCtx *, jsCtx_Destroy)
 
@@ -52,6 +53,72 @@ FLEET_TEST(pod_outage, nats_pod_restart, .gate = "pod", POD_NEEDS)
     TRY(pod_wait_aggregate(stack, before, (struct aggregate){.matched = 1, .failed = 1}, err));
     TRY(pod_wait_device(stack, device, "Online", NULL, err));
     return 0;
+}
+
+/** For wait_until(): of its device's containers there are only those of one deployment, and they run. */
+struct awaited_containers {
+    const struct runner *runner;
+    const char *deployment;
+};
+
+static int is_alone(void *context, struct text_buffer *state, struct error *err)
+{
+    const struct awaited_containers *awaited = context;
+    cleanup_container_list struct podman_container_list list = {0};
+    bool alone = true;
+
+    if (podman_host_ps(awaited->runner->podman, awaited->runner->device, &list, err) < 0)
+        return -1;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct podman_container *container = &list.items[i];
+
+        text_buffer_format(state, "%s of %s is %s; ", container->name, container->deployment, container->state);
+        alone &= text_equal(container->deployment, awaited->deployment) && text_equal(container->state, "running");
+    }
+    return alone && list.count > 0;
+}
+
+/** Three Deployments for the device, and one that an administrator put by hand, all running. */
+static int run_four(struct stack *stack, const struct runner *runner, const char *label, char *const names[4],
+                    struct error *err)
+{
+    for (size_t i = 0; i < 3; i++)
+        TRY(pod_apply(stack, names[i], label, POD_SCORE, err));
+    TRY(admin_put_raw(stack_admin(stack), runner->device, names[3], POD_SCORE, strlen(POD_SCORE), NULL, err));
+    for (size_t i = 0; i < 4; i++)
+        TRY(wait_for_phase(stack_admin(stack), runner->device, names[i], PHASE_RUNNING, 0, deadline_in_ms(POD_STEP_MS),
+                           NULL, err));
+    return 0;
+}
+
+FLEET_TEST(pod_outage, what_nobody_asks_for_any_more_ends, .gate = "pod", POD_RUNNER_NEEDS)
+{
+    static const struct stack_options infra_only = {.heartbeat_interval_ms = 500, .offline_after_ms = 5000};
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_runner struct runner runner = {0};
+    cleanup_free char *kept = host_stack_unique_name("kept");
+    cleanup_free char *deleted = host_stack_unique_name("deleted");
+    cleanup_free char *retargeted = host_stack_unique_name("retargeted");
+    cleanup_free char *by_hand = host_stack_unique_name("by-hand");
+    char *const names[] = {kept, deleted, retargeted, by_hand};
+
+    TRY(stack_own(test, &infra_only, &stack, err));
+    TRY(runner_new(test, stack, "runs", &runner, err));
+    TRY(run_four(stack, &runner, "runs", names, err));
+    TRY(pod_wait_device(stack, runner.device, "Online", NULL, err));
+
+    /* The agent's own rule keeps all of them when NATS comes back empty; two of them nobody wants, of one nobody says. */
+    TRY(stack_kill_nats(stack, err));
+    TRY(kube_delete(stack_kube(stack), &fleet_deployments, stack_namespace(stack), deleted, KUBE_BACKGROUND, -1,
+                    deadline_in_ms(POD_STEP_MS), err));
+    TRY(pod_apply(stack, retargeted, "elsewhere", POD_SCORE, err));
+
+    struct awaited_containers awaited = {&runner, kept};
+    TRY(wait_until("the others' containers to end", is_alone, &awaited, NULL, deadline_in_ms(2 * POD_STEP_MS), err));
+    for (size_t i = 1; i < ARRAY_SIZE(names); i++)
+        TRY(wait_for_removed(stack_admin(stack), runner.device, names[i], deadline_in_ms(POD_STEP_MS), err));
+    TRY(pod_wait_aggregate(stack, kept, (struct aggregate){.matched = 1, .succeeded = 1}, err));
+    return host_agent_finish(&runner.agent, err);
 }
 
 static int delete_buckets(struct stack *stack, struct error *err)

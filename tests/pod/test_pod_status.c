@@ -4,7 +4,7 @@
 
 #include "contracts/custom_resources.h"
 #include "fixtures/images.h"
-#include "tests/pod/pod_scenario.h"
+#include "tests/pod/pod_runner.h"
 
 FLEET_TEST(pod_status, targeting, .gate = "pod", POD_NEEDS)
 {
@@ -48,36 +48,6 @@ FLEET_TEST(pod_status, targeting, .gate = "pod", POD_NEEDS)
     return 0;
 }
 
-/* With a device that runs containers: an agent on this host, on a podman of its own, joined to the same NATS. */
-
-struct runner {
-    struct podman_host *podman;
-    struct host_agent *agent;
-    const char *device; /**< borrowed, of the agent */
-};
-
-static void runner_clear(struct runner *runner)
-{
-    host_agent_free(runner->agent);
-    podman_host_free(runner->podman);
-}
-#define cleanup_runner __attribute__((cleanup(runner_clear)))
-
-static int runner_new(struct test_context *test, struct stack *stack, const struct device_label *labels,
-                      struct runner *ret, struct error *err)
-{
-    struct run *run = NULL;
-
-    if (test_run(test, &run, err) < 0 || podman_host_new(run, test->timeline, "runner", &ret->podman, err) < 0)
-        return -1;
-    const struct host_agent_options options = {
-        .podman = ret->podman, .heartbeat_interval_ms = 500, .labels = labels, .label_count = 1};
-    if (host_agent_new(stack_infra(stack), &options, &ret->agent, err) < 0)
-        return -1;
-    ret->device = host_agent_device(ret->agent);
-    return 0;
-}
-
 /** status.aggregate.lastError of a Deployment names this device and says this. */
 static int expect_error(struct stack *stack, const char *name, const char *device, const char *text, struct error *err)
 {
@@ -92,22 +62,20 @@ static int expect_error(struct stack *stack, const char *name, const char *devic
     return 0;
 }
 
-FLEET_TEST(pod_status, status_aggregates, .gate = "pod",
-           NEEDS(CAPABILITY_CLUSTER, CAPABILITY_NATS_SERVER, CAPABILITY_PODMAN, CAPABILITY_TEST_IMAGES))
+FLEET_TEST(pod_status, status_aggregates, .gate = "pod", POD_RUNNER_NEEDS)
 {
     CLEANUP(stack_free) struct stack *stack = NULL;
     cleanup_runner struct runner runner = {0};
     cleanup_free char *name = host_stack_unique_name("status");
     cleanup_free char *label = host_stack_unique_name("label");
     cleanup_free char *other = host_stack_unique_name("other");
-    struct device_label labels[] = {{.key = pod_label, .value = label}};
     struct device_label other_labels[] = {{.key = pod_label, .value = other}};
     CLEANUP(kv_bucket_free) struct kv_bucket *infos = NULL;
     struct wire_key info;
     const char *refuser;
 
     TRY(stack_shared(test, &stack, err));
-    TRY(runner_new(test, stack, labels, &runner, err));
+    TRY(runner_new(test, stack, label, &runner, err));
     TRY(pod_add_device(stack, "refuses", label, &refuser, err));
 
     /* One runs it; the other one has no podman, and its own words come up to the status. */
@@ -174,5 +142,46 @@ FLEET_TEST(pod_status, device_materialises, .gate = "pod", POD_NEEDS)
     TRY(pod_wait_device(stack, device, "Offline", &offline, err));
     CHECK(*kube_text(offline, "status.lastHeartbeat", ""), "nobody knows when it was heard of last");
     TRY(stack_kill_device(stack, another, err));
+    return 0;
+}
+
+/** For kube_wait(): the Device says again what its agent says. */
+static int is_as_before(void *context, const cJSON *object, struct error *err)
+{
+    const cJSON *before = context;
+
+    (void)err;
+    return object && text_equal(kube_label(object, POD_LABEL), kube_label(before, POD_LABEL)) &&
+           text_equal(kube_label(object, FLEET_LABEL_FLEET), kube_label(before, FLEET_LABEL_FLEET)) &&
+           text_equal(kube_text(object, "spec.deviceId", ""), kube_text(before, "spec.deviceId", "")) &&
+           text_equal(kube_text(object, "status.phase", ""), "Online");
+}
+
+FLEET_TEST(pod_status, device_changed_by_hand, .gate = "pod", POD_NEEDS)
+{
+    static const char *const changes[] = {
+        "{\"metadata\":{\"labels\":{\"" POD_LABEL "\":\"hacked\"}},\"spec\":{\"deviceId\":\"zzz\"}}",
+        "{\"metadata\":{\"labels\":{\"" POD_LABEL "\":null,\"" FLEET_LABEL_FLEET "\":\"another\"}}}",
+    };
+    CLEANUP(stack_free) struct stack *stack = NULL;
+    cleanup_free char *label = host_stack_unique_name("label");
+    CLEANUP(cJSON_Delete) cJSON *before = NULL;
+    struct deadline deadline = deadline_in_ms(POD_STEP_MS);
+    const char *device;
+
+    TRY(stack_shared(test, &stack, err));
+    TRY(pod_add_device(stack, "by-hand", label, &device, err));
+    TRY(pod_wait_device(stack, device, "Online", &before, err));
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        CLEANUP(cJSON_Delete) cJSON *patch = kube_json("%s", changes[i]);
+        CLEANUP(cJSON_Delete) cJSON *changed = NULL;
+
+        TRY(kube_merge_patch(stack_kube(stack), &fleet_devices, NULL, device, NULL, patch, deadline, &changed, err));
+        CHECK(!is_as_before(before, changed, err), "it is not changed");
+        TRY(kube_wait(stack_kube(stack), &fleet_devices, NULL, device, is_as_before, before, deadline, err));
+    }
+    TRY(kube_delete(stack_kube(stack), &fleet_devices, NULL, device, KUBE_BACKGROUND, -1, deadline, err));
+    TRY(kube_wait(stack_kube(stack), &fleet_devices, NULL, device, is_as_before, before, deadline, err));
+    TRY(stack_kill_device(stack, device, err));
     return 0;
 }

@@ -236,6 +236,61 @@ FLEET_TEST(fleet, states_count_when_they_are_about_the_present_revision)
     return check_status(&scene, 2, 1, 1, 0, err);
 }
 
+/** What is said of the last failure. */
+static int check_error(struct scene *scene, const char *device, const char *message, struct error *err)
+{
+    struct status_plan next = {0};
+    bool to_write = fleet_plan_status(scene->fleet, "web", &next);
+    cleanup_free char *said = text_format("%s: %s%s", next.status.error_device, next.status.error_message,
+                                          next.error_wanted ? " (to be asked for)" : "");
+    cleanup_free char *expected = text_format("%s: %s", device, message);
+
+    status_plan_clear(&next);
+    CHECK(to_write && strcmp(said, expected) == 0, "it says \"%s\"", said);
+    return 0;
+}
+
+FLEET_TEST(fleet, a_device_that_tries_again_still_fails)
+{
+    cleanup_scene struct scene scene;
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    scene_register_device(&scene, "pi-1", "berlin");
+    scene_register_device(&scene, "pi-2", "berlin");
+    scene_see(&scene, 1, BERLIN, "a", FINALIZED);
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    scene_put(&scene, FLEET_DESIRED, "pi-2.web", 6, score);
+    report(&scene, "pi-1", "Pending", 5, "null");
+    TRY(check_status(&scene, 2, 2, 0, 0, err));
+    report(&scene, "pi-1", "Failed", 5, "\"no such image\"");
+    TRY(check_status(&scene, 2, 1, 0, 1, err));
+    report(&scene, "pi-1", "Pending", 5, "null"); /* an agent that does not say why it tries again */
+    TRY(check_status(&scene, 2, 1, 0, 1, err));
+    TRY(check_error(&scene, "pi-1", "no such image", err));
+
+    /* Seen only while it tries again; and one that fails anew is the newer failure, however often the other one does. */
+    report(&scene, "pi-2", "Pending", 6, "\"no space\"");
+    TRY(check_status(&scene, 2, 0, 0, 2, err));
+    TRY(check_error(&scene, "pi-2", "no space", err));
+    report(&scene, "pi-1", "Failed", 5, "\"no such image\"");
+    TRY(check_error(&scene, "pi-2", "no space", err));
+    report(&scene, "pi-2", "Failed", 6, "\"no memory\"");
+    TRY(check_error(&scene, "pi-2", "no memory", err));
+
+    /* Better, and then at work for another reason: drift, say. */
+    report(&scene, "pi-2", "Running", 6, "null");
+    report(&scene, "pi-2", "Pending", 6, "null");
+    report(&scene, "pi-1", "Pending", 5, "null"); /* as the bucket tells when it is asked */
+    TRY(check_status(&scene, 2, 1, 0, 1, err));
+    TRY(check_error(&scene, "pi-1", "failed", err));
+
+    /* A new revision is a new try. */
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 7, score);
+    report(&scene, "pi-1", "Pending", 7, "null");
+    return check_status(&scene, 2, 2, 0, 0, err);
+}
+
 FLEET_TEST(fleet, what_runs_of_before_an_edit_is_no_success)
 {
     cleanup_scene struct scene scene;

@@ -112,6 +112,30 @@ FLEET_TEST(fleet_devices, what_a_person_does_to_a_device_is_put_right)
     return 0;
 }
 
+FLEET_TEST(fleet_devices, an_id_somebody_changed_is_put_right)
+{
+    cleanup_scene struct scene scene;
+    struct device_plan next = {0};
+
+    scene_set(&scene);
+    scene_register_device(&scene, "pi-1", "berlin");
+    see_device(&scene, 1, ",\"site\":\"berlin\"", "Offline", "False");
+    CLEANUP(cJSON_Delete)
+    cJSON *changed = kube_json("{\"metadata\":{\"name\":\"pi-1\",\"resourceVersion\":\"2\"},"
+                               "\"spec\":{\"deviceId\":\"zzz\"}}");
+    fleet_device_seen(scene.fleet, changed);
+    bool to_apply = fleet_plan_device(scene.fleet, "pi-1", &next) && next.object && next.exists;
+    device_plan_clear(&next);
+    CHECK(to_apply, "its id stays wrong");
+    CLEANUP(cJSON_Delete)
+    cJSON *own = kube_json("{\"metadata\":{\"name\":\"own\",\"resourceVersion\":\"3\"},"
+                           "\"spec\":{\"deviceId\":\"pi-7\"}}");
+    fleet_device_seen(scene.fleet, own);
+    CHECK(!fleet_plan_device(scene.fleet, "pi-7", &next) && !fleet_plan_device(scene.fleet, "own", &next),
+          "somebody's own object is touched");
+    return 0;
+}
+
 FLEET_TEST(fleet_devices, a_device_is_ready_since_it_came_online_whatever_else_changes)
 {
     cleanup_scene struct scene scene;
