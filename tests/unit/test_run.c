@@ -252,7 +252,7 @@ FLEET_TEST(run, is_kept_when_that_is_decided_later)
     CLEANUP(run_release) struct run *run = NULL;
     cleanup_journal struct journal journal = {0};
 
-    TRY(private_runs(test, err));
+    TRY(support_private_runs(test, err));
     TRY(process_start(&(struct process_options){.argv = argv}, &owner, err));
     TRY(run_start(&(struct run_options){.label = "later", .owner = process_pid(owner)}, &run, err));
     CHECK(!run_keeps(run), "it is kept from the beginning");
