@@ -70,6 +70,9 @@ FLEET_TEST(deployment_object, what_is_refused_is_named)
         {"a", "{\"targetSelector\":7}", "InvalidSelector", "spec.targetSelector"},
         {"a", "{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"k\",\"operator\":\"In\",\"values\":[]}]}}",
          "InvalidSelector", "spec.targetSelector.matchExpressions[0].values"},
+        {"a", "{\"targetSelector\":{\"matchLabels\":{\"bad key!\":\"x\"}}}", "InvalidSelector", "bad key!"},
+        {"a", "{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"two words\",\"operator\":\"Exists\"}]}}",
+         "InvalidSelector", "spec.targetSelector.matchExpressions[0].key"},
         {"a", "{\"score\":{\"type\":\"PodmanV9\",\"data\":{}}}", "InvalidScore", "spec.score.type"},
     };
     cleanup_free char *message = NULL;
