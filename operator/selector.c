@@ -203,6 +203,11 @@ bool selector_matches(const struct selector *selector, const struct device_label
     return true;
 }
 
+bool selector_is_missing(const struct selector *selector)
+{
+    return selector->nothing;
+}
+
 void selector_free(struct selector *selector)
 {
     if (!selector)
