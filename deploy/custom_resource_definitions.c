@@ -383,6 +383,10 @@ cJSON *fleet_custom_resource_definitions(void)
         {"name": "Failed", "type": "integer", "jsonPath": ".status.aggregate.failed"},
         {"name": "Accepted", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Accepted\")].status"},
         {"name": "Error", "type": "string", "priority": 1, "jsonPath": ".status.aggregate.lastError.message"},
+        {
+            "name": "Message", "type": "string", "priority": 1,
+            "jsonPath": ".status.conditions[?(@.type==\"Accepted\")].message"
+        },
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
     ]), deployment_schema()));
     cJSON_AddItemToArray(definitions, definition("Device", "devices", "device", "fdev", "Cluster", JSON_TEXT([

@@ -110,7 +110,7 @@ cJSON *operator_cluster_role(const char *namespace_name)
     cJSON_AddItemToObject(role, "rules", kube_json(JSON_TEXT([
         {
             "apiGroups": ["%s"], "resources": ["devices"],
-            "verbs": ["list", "watch", "create", "patch", "delete"]
+            "verbs": ["get", "list", "watch", "create", "patch", "delete"]
         },
         {"apiGroups": ["%s"], "resources": ["devices/status"], "verbs": ["patch"]}
     ]), FLEET_API_GROUP, FLEET_API_GROUP));

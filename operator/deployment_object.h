@@ -33,9 +33,12 @@ DEFINE_CLEANUP(struct deployment_request *, deployment_request_free)
 
 enum deployment_condition { CONDITION_ACCEPTED, CONDITION_AVAILABLE, CONDITION_PROGRESSING, CONDITION_COUNT };
 
+enum condition_value { CONDITION_FALSE, CONDITION_TRUE, CONDITION_UNKNOWN };
+
 struct condition_status {
     bool known; /**< false: it is not there */
-    bool is_true;
+    enum condition_value value;
+    long observed_generation;
     char reason[32];
     char *message; /**< NULL: none */
     char since[RFC3339_SIZE];
@@ -43,6 +46,7 @@ struct condition_status {
 
 struct deployment_status {
     long observed_generation;
+    bool counted; /**< what follows is known; else it is left out */
     long matched; /**< devices */
     long pending;
     long succeeded;
@@ -56,10 +60,11 @@ struct deployment_status {
 void deployment_status_read(const cJSON *object, struct deployment_status *ret);
 /** Do both say the same, whenever they said it? */
 bool deployment_status_equal(const struct deployment_status *a, const struct deployment_status *b);
-/** Set a condition; `before` has since when it has been so. @param message  copied; not empty, which Kubernetes 1.20
+/** Set a condition, about status->observed_generation; `before` has since when it has been so. @param message  copied; not empty, which Kubernetes 1.20
  *  takes for null; or NULL */
 void deployment_status_set(struct deployment_status *status, const struct deployment_status *before,
-                           enum deployment_condition condition, bool is_true, const char *reason, const char *message);
+                           enum deployment_condition condition, enum condition_value value, const char *reason,
+                           const char *message);
 /** A merge patch: {"status":{…}}. Freed by cJSON_Delete. */
 cJSON *deployment_status_patch(const struct deployment_status *status);
 void deployment_status_copy(struct deployment_status *to, const struct deployment_status *from);

@@ -13,13 +13,29 @@ static const char *const condition_types[CONDITION_COUNT] = {
     [CONDITION_PROGRESSING] = "Progressing",
 };
 
+static const char *const condition_values[] = {
+    [CONDITION_FALSE] = "False",
+    [CONDITION_TRUE] = "True",
+    [CONDITION_UNKNOWN] = "Unknown",
+};
+
+static enum condition_value read_value(const cJSON *item)
+{
+    const char *text = kube_text(item, "status", "");
+
+    if (strcmp(text, condition_values[CONDITION_TRUE]) == 0)
+        return CONDITION_TRUE;
+    return strcmp(text, condition_values[CONDITION_FALSE]) == 0 ? CONDITION_FALSE : CONDITION_UNKNOWN;
+}
+
 static void read_condition(const cJSON *item, struct condition_status *ret)
 {
     const char *message = kube_text(item, "message", NULL);
 
     free(ret->message);
     ret->known = true;
-    ret->is_true = text_equal(kube_text(item, "status", ""), "True");
+    ret->value = read_value(item);
+    ret->observed_generation = kube_number(item, "observedGeneration", 0);
     snprintf(ret->reason, sizeof(ret->reason), "%s", kube_text(item, "reason", ""));
     ret->message = message && message[0] != '\0' ? text_copy(message) : NULL;
     snprintf(ret->since, sizeof(ret->since), "%s", kube_text(item, "lastTransitionTime", ""));
@@ -32,6 +48,7 @@ void deployment_status_read(const cJSON *object, struct deployment_status *ret)
 
     *ret = (struct deployment_status){
         .observed_generation = kube_number(object, "status.observedGeneration", 0),
+        .counted = kube_member(object, "status.aggregate") != NULL,
         .matched = kube_number(object, "status.aggregate.matched", 0),
         .pending = kube_number(object, "status.aggregate.pending", 0),
         .succeeded = kube_number(object, "status.aggregate.succeeded", 0),
@@ -50,8 +67,8 @@ void deployment_status_read(const cJSON *object, struct deployment_status *ret)
 
 static bool conditions_equal(const struct condition_status *a, const struct condition_status *b)
 {
-    return a->known == b->known && a->is_true == b->is_true && strcmp(a->reason, b->reason) == 0 &&
-           text_equal(a->message, b->message);
+    return a->known == b->known && a->value == b->value && a->observed_generation == b->observed_generation &&
+           strcmp(a->reason, b->reason) == 0 && text_equal(a->message, b->message);
 }
 
 bool deployment_status_equal(const struct deployment_status *a, const struct deployment_status *b)
@@ -60,21 +77,26 @@ bool deployment_status_equal(const struct deployment_status *a, const struct dep
         if (!conditions_equal(&a->conditions[i], &b->conditions[i]))
             return false;
     }
-    return a->observed_generation == b->observed_generation && a->matched == b->matched && a->pending == b->pending &&
-           a->succeeded == b->succeeded && a->failed == b->failed && text_equal(a->error_device, b->error_device) &&
-           text_equal(a->error_message, b->error_message) && text_equal(a->error_time, b->error_time);
+    return a->observed_generation == b->observed_generation && a->counted == b->counted && a->matched == b->matched &&
+           a->pending == b->pending && a->succeeded == b->succeeded && a->failed == b->failed &&
+           text_equal(a->error_device, b->error_device) && text_equal(a->error_message, b->error_message) &&
+           text_equal(a->error_time, b->error_time);
 }
 
 void deployment_status_set(struct deployment_status *status, const struct deployment_status *before,
-                           enum deployment_condition condition, bool is_true, const char *reason, const char *message)
+                           enum deployment_condition condition, enum condition_value value, const char *reason,
+                           const char *message)
 {
     struct condition_status *to = &status->conditions[condition];
     const struct condition_status *from = &before->conditions[condition];
 
     free(to->message);
-    *to = (struct condition_status){.known = true, .is_true = is_true, .message = text_copy(message)};
+    *to = (struct condition_status){.known = true,
+                                    .value = value,
+                                    .observed_generation = status->observed_generation,
+                                    .message = text_copy(message)};
     snprintf(to->reason, sizeof(to->reason), "%s", reason);
-    if (from->known && from->is_true == is_true && from->since[0] != '\0')
+    if (from->known && from->value == value && from->since[0] != '\0')
         memcpy(to->since, from->since, sizeof(to->since));
     else
         clock_rfc3339(to->since);
@@ -95,18 +117,25 @@ static void add_last_error(cJSON *aggregate, const struct deployment_status *sta
         cJSON_AddItemToObject(last_error, "time", memory_checked(cJSON_CreateNull())); /* not that of the one before */
 }
 
+static void add_aggregate(cJSON *object, const struct deployment_status *status)
+{
+    cJSON *aggregate = json_add_object(object, "aggregate");
+
+    json_add_integer(aggregate, "matched", status->matched);
+    json_add_integer(aggregate, "pending", status->pending);
+    json_add_integer(aggregate, "succeeded", status->succeeded);
+    json_add_integer(aggregate, "failed", status->failed);
+    add_last_error(aggregate, status);
+}
+
 cJSON *deployment_status_patch(const struct deployment_status *status)
 {
     cJSON *patch = memory_checked(cJSON_CreateObject());
     cJSON *object = json_add_object(patch, "status");
 
     json_add_integer(object, "observedGeneration", status->observed_generation);
-    cJSON *aggregate = json_add_object(object, "aggregate");
-    json_add_integer(aggregate, "matched", status->matched);
-    json_add_integer(aggregate, "pending", status->pending);
-    json_add_integer(aggregate, "succeeded", status->succeeded);
-    json_add_integer(aggregate, "failed", status->failed);
-    add_last_error(aggregate, status);
+    if (status->counted)
+        add_aggregate(object, status);
     cJSON *conditions = json_add_array(object, "conditions");
     for (size_t i = 0; i < CONDITION_COUNT; i++) {
         const struct condition_status *condition = &status->conditions[i];
@@ -115,9 +144,10 @@ cJSON *deployment_status_patch(const struct deployment_status *status)
             continue;
         cJSON *item = json_add_object(conditions, NULL);
         json_add_text(item, "type", condition_types[i]);
-        json_add_text(item, "status", condition->is_true ? "True" : "False");
+        json_add_text(item, "status", condition_values[condition->value]);
         json_add_text(item, "reason", condition->reason);
         json_add_text(item, "message", condition->message);
+        json_add_integer(item, "observedGeneration", condition->observed_generation);
         json_add_text(item, "lastTransitionTime", condition->since);
     }
     return patch;

@@ -10,6 +10,7 @@
 #include "contracts/wire_time.h"
 #include "kubernetes/kube_object.h"
 #include "operator/fleet_model.h"
+#include "operator/hash.h"
 
 /** The device id after `prefix`; NULL when the key is none. */
 static const char *id_of(const char *key, const char *prefix)
@@ -47,6 +48,32 @@ static bool take_info(struct fleet_device *device, struct device_info *info)
     return !same;
 }
 
+/** Errors: of the decoder; WIRE_MALFORMED for what another device says of itself. */
+static int read_info(const char *id, const char *data, size_t size, struct device_info **ret, struct error *err)
+{
+    CLEANUP(device_info_free) struct device_info *info = NULL;
+
+    if (device_info_decode(data, size, &info, err) < 0)
+        return -1;
+    if (strcmp(info->device_id, id) != 0)
+        return error_set(err, &wire_error_domain, WIRE_MALFORMED, "reading device-info", id,
+                         "$.device_id: is \"%s\", not the one in the key", info->device_id);
+    *ret = TAKE_PTR(info);
+    return 0;
+}
+
+/** Once: the bucket tells the same again after each break. */
+static void warn_of_info(struct fleet_device *device, const char *data, size_t size, const struct error *refused)
+{
+    uint64_t hash = hash_bytes(HASH_INIT, data, size);
+
+    if (hash == device->refused_hash)
+        return;
+    device->refused_hash = hash;
+    log_warning("device-info refused, the device stays as it was known", LOG_TEXT("device", device->id),
+                LOG_TEXT("error", error_root_detail(refused)));
+}
+
 void fleet_put_info(struct fleet *fleet, const char *key, const char *data, size_t size)
 {
     cleanup_error struct error refused = ERROR_INIT;
@@ -57,10 +84,11 @@ void fleet_put_info(struct fleet *fleet, const char *key, const char *data, size
         return;
     struct fleet_device *device = fleet_device(fleet, id);
     device->info_told = true;
-    if (device_info_decode(data, size, &info, &refused) < 0) {
-        log_debug("device-info ignored", LOG_TEXT("device", id), LOG_TEXT("error", error_root_detail(&refused)));
+    if (read_info(id, data, size, &info, &refused) < 0) {
+        warn_of_info(device, data, size, &refused);
         return;
     }
+    device->refused_hash = 0;
     bool changed = take_info(device, info) || !device->registered;
     device->registered = true;
     device->missing_at_ms = 0;

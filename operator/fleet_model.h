@@ -11,10 +11,11 @@
 #include "operator/fleet.h"
 
 struct fleet_device {
-    char *id;        /* first: the tree is ordered by it */
-    uint32_t index;  /* of its cells */
-    bool registered; /* device-info has it */
-    bool info_told;  /* since that bucket was last begun, even if it cannot be read */
+    char *id;              /* first: the tree is ordered by it */
+    uint32_t index;        /* of its cells */
+    bool registered;       /* device-info has it */
+    uint64_t refused_hash; /* of the device-info that was refused last; 0: none since a good one */
+    bool info_told;        /* since that bucket was last begun, even if it cannot be read */
     bool online;
     bool object_exists;    /* in the Kubernetes API */
     int64_t missing_at_ms; /* not registered, but nobody deleted it: given up some time after this; 0: it is not so */

@@ -50,23 +50,91 @@ static void plan_error(struct fleet *fleet, const struct fleet_deployment *deplo
     }
 }
 
+static bool has_no_selector(const struct fleet_deployment *deployment)
+{
+    return deployment->selector && selector_is_missing(deployment->selector);
+}
+
+/** Why no device runs it. Static. */
+static const char *why_none(const struct fleet_deployment *deployment)
+{
+    if (deployment->deleting)
+        return "it is being deleted";
+    if (deployment->reason)
+        return "no device gets anything before it is accepted";
+    return has_no_selector(deployment) ? "spec.targetSelector is missing: it is for no device"
+                                       : "no device matches spec.targetSelector";
+}
+
+static void set_available(const struct fleet_deployment *deployment, struct deployment_status *status)
+{
+    cleanup_text_buffer struct text_buffer message = {0};
+    bool all = status->matched > 0 && status->succeeded == status->matched;
+    const char *reason = all ? "AllRunning" : "NotAllRunning";
+
+    if (status->matched == 0) {
+        reason = deployment->reason ? "NotAccepted" : "NoDevices";
+        text_buffer_add(&message, why_none(deployment));
+    } else {
+        text_buffer_format(&message, "%ld of %ld devices run it", status->succeeded, status->matched);
+    }
+    if (status->failed > 0)
+        text_buffer_format(&message, ", %ld failed", status->failed);
+    if (status->error_device)
+        text_buffer_format(&message, "; the last one, %s: %s", status->error_device, status->error_message);
+    deployment_status_set(status, &deployment->observed, CONDITION_AVAILABLE, all ? CONDITION_TRUE : CONDITION_FALSE,
+                          reason, text_buffer_text(&message));
+}
+
+static void set_progressing(const struct fleet_deployment *deployment, struct deployment_status *status)
+{
+    bool pending = status->pending > 0;
+    cleanup_free char *message = pending
+                                     ? text_format("waiting for %ld of %ld devices", status->pending, status->matched)
+                                     : text_copy("there is no device to wait for");
+
+    deployment_status_set(status, &deployment->observed, CONDITION_PROGRESSING,
+                          pending ? CONDITION_TRUE : CONDITION_FALSE, pending ? "DevicesPending" : "Settled", message);
+}
+
 /** As far as NATS has been told: before, what the object says stays. */
 static void plan_counts(struct fleet *fleet, const struct fleet_deployment *deployment, struct status_plan *ret)
 {
     struct deployment_status *status = &ret->status;
-    const struct deployment_status *before = &deployment->observed;
 
     deployment_status_clear(status);
+    status->observed_generation = deployment->generation;
+    status->counted = true;
     count(deployment, status);
     plan_error(fleet, deployment, ret);
-    cleanup_free char *running = text_format("%ld of %ld devices run it", status->succeeded, status->matched);
-    cleanup_free char *pending = text_format("waiting for %ld of %ld devices", status->pending, status->matched);
-    bool available = status->matched > 0 && status->succeeded == status->matched;
-    const char *unavailable = status->matched == 0 ? "NoDevices" : "NotAllRunning";
-    deployment_status_set(status, before, CONDITION_AVAILABLE, available, available ? "AllRunning" : unavailable,
-                          running);
-    deployment_status_set(status, before, CONDITION_PROGRESSING, status->pending > 0,
-                          status->pending > 0 ? "DevicesPending" : "Settled", pending);
+    set_available(deployment, status);
+    set_progressing(deployment, status);
+}
+
+/** Of a generation that devices cannot have heard of: else a break of NATS would cost a write of each Deployment. */
+static void plan_unknown(const struct fleet *fleet, const struct fleet_deployment *deployment, struct status_plan *ret)
+{
+    const char *reason = fleet->connected ? "DevicesUnknown" : "NatsAway";
+    const char *message =
+        fleet->connected ? "NATS has not told of all devices yet" : "NATS is not connected: no device has heard of it";
+
+    if (deployment->observed.observed_generation == deployment->generation && deployment->observed.counted)
+        return;
+    deployment_status_set(&ret->status, &deployment->observed, CONDITION_AVAILABLE, CONDITION_UNKNOWN, reason, message);
+    deployment_status_set(&ret->status, &deployment->observed, CONDITION_PROGRESSING, CONDITION_UNKNOWN, reason,
+                          message);
+    ret->status.conditions[CONDITION_AVAILABLE].observed_generation = deployment->generation;
+    ret->status.conditions[CONDITION_PROGRESSING].observed_generation = deployment->generation;
+}
+
+static void set_accepted(const struct fleet_deployment *deployment, struct deployment_status *status)
+{
+    const char *valid = has_no_selector(deployment) ? why_none(deployment) : "its devices get what it says";
+
+    deployment_status_set(
+        status, &deployment->observed, CONDITION_ACCEPTED, deployment->reason ? CONDITION_FALSE : CONDITION_TRUE,
+        deployment->reason ? deployment->reason : "Valid", deployment->reason ? deployment->message : valid);
+    status->conditions[CONDITION_ACCEPTED].observed_generation = deployment->generation;
 }
 
 bool fleet_plan_status(struct fleet *fleet, const char *name, struct status_plan *ret)
@@ -81,11 +149,11 @@ bool fleet_plan_status(struct fleet *fleet, const char *name, struct status_plan
         bool told = fleet_is_told(fleet) && fleet->told[FLEET_STATE];
         if (told)
             plan_counts(fleet, deployment, ret);
+        else
+            plan_unknown(fleet, deployment, ret);
         if (told || deployment->reason) /* else the counts would seem to be of this generation */
             ret->status.observed_generation = deployment->generation;
-        deployment_status_set(&ret->status, &deployment->observed, CONDITION_ACCEPTED, !deployment->reason,
-                              deployment->reason ? deployment->reason : "Valid",
-                              deployment->reason ? deployment->message : "its devices get what it says");
+        set_accepted(deployment, &ret->status);
         to_write = ret->error_wanted || !deployment_status_equal(&ret->status, &deployment->observed);
     }
     pthread_mutex_unlock(&fleet->mutex);

@@ -37,13 +37,23 @@ static bool takes_values(enum selector_operator relation)
     return relation == SELECTOR_IN || relation == SELECTOR_NOT_IN;
 }
 
+/** What can be the key of a device's label. */
+static int check_key(const struct json_cursor *cursor, const char *key, struct error *err)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/-";
+    size_t size = strlen(key);
+
+    if (size == 0 || size > KEY_MAX || strspn(key, letters) != size)
+        return json_refuse(cursor, JSON_INVALID, err, "a key has 1 to %d of A-Z, a-z, 0-9, '.', '_', '/' and '-'",
+                           KEY_MAX);
+    return 0;
+}
+
 static int parse_label(const struct json_cursor *cursor, struct requirement *ret, struct error *err)
 {
     cleanup_free char *value = NULL;
 
-    if (strlen(cursor->key) == 0 || strlen(cursor->key) > KEY_MAX)
-        return json_refuse(cursor, JSON_INVALID, err, "a key has 1 to %d bytes", KEY_MAX);
-    if (json_string(cursor, VALUE_MAX, &value, err) < 0)
+    if (check_key(cursor, cursor->key, err) < 0 || json_string(cursor, VALUE_MAX, &value, err) < 0)
         return -1;
     ret->key = text_copy(cursor->key);
     text_list_take(&ret->values, TAKE_PTR(value));
@@ -97,8 +107,8 @@ static int parse_expression(const struct json_cursor *expression, struct require
 
     if (json_member(expression, "key", &cursor, err) < 0 || json_string(&cursor, KEY_MAX, &ret->key, err) < 0)
         return -1;
-    if (ret->key[0] == '\0')
-        return json_refuse(&cursor, JSON_INVALID, err, "is empty");
+    if (check_key(&cursor, ret->key, err) < 0)
+        return -1;
     return parse_operator(expression, &ret->relation, err) < 0 ? -1 : parse_values(expression, ret, err);
 }
 
@@ -191,6 +201,11 @@ bool selector_matches(const struct selector *selector, const struct device_label
             return false;
     }
     return true;
+}
+
+bool selector_is_missing(const struct selector *selector)
+{
+    return selector->nothing;
 }
 
 void selector_free(struct selector *selector)

@@ -22,6 +22,8 @@ struct selector;
 MUST_CHECK int selector_parse(const struct json_cursor *cursor, struct selector **ret, struct error *err);
 /** True if all it requires holds of these labels, sorted by key. NotIn and DoesNotExist hold where the key is missing. */
 bool selector_matches(const struct selector *selector, const struct device_label *labels, size_t count);
+/** True for one that is not there. */
+bool selector_is_missing(const struct selector *selector);
 /** NULL is fine. */
 void selector_free(struct selector *selector);
 DEFINE_CLEANUP(struct selector *, selector_free)

@@ -12,7 +12,7 @@
 FLEET_TEST(deployment_object, nothing_of_a_former_error_stays)
 {
     cleanup_deployment_status struct deployment_status status = {
-        .failed = 1, .error_device = text_copy("pi-1"), .error_message = text_copy("no such image")};
+        .counted = true, .failed = 1, .error_device = text_copy("pi-1"), .error_message = text_copy("no such image")};
     CLEANUP(cJSON_Delete) cJSON *patch = deployment_status_patch(&status);
     const cJSON *time = kube_member(patch, "status.aggregate.lastError.time");
 
@@ -30,10 +30,10 @@ FLEET_TEST(deployment_object, a_transition_has_its_time_until_the_next)
                                     "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]}}");
 
     deployment_status_read(object, &before);
-    deployment_status_set(&after, &before, CONDITION_AVAILABLE, true, "Other", "other words");
+    deployment_status_set(&after, &before, CONDITION_AVAILABLE, CONDITION_TRUE, "Other", "other words");
     CHECK(text_equal(after.conditions[CONDITION_AVAILABLE].since, "2026-01-01T00:00:00Z"), "it says %s",
           after.conditions[CONDITION_AVAILABLE].since);
-    deployment_status_set(&after, &before, CONDITION_AVAILABLE, false, "Other", "other words");
+    deployment_status_set(&after, &before, CONDITION_AVAILABLE, CONDITION_FALSE, "Other", "other words");
     CHECK(!text_equal(after.conditions[CONDITION_AVAILABLE].since, "2026-01-01T00:00:00Z"),
           "a transition without time");
     return 0;
@@ -70,6 +70,9 @@ FLEET_TEST(deployment_object, what_is_refused_is_named)
         {"a", "{\"targetSelector\":7}", "InvalidSelector", "spec.targetSelector"},
         {"a", "{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"k\",\"operator\":\"In\",\"values\":[]}]}}",
          "InvalidSelector", "spec.targetSelector.matchExpressions[0].values"},
+        {"a", "{\"targetSelector\":{\"matchLabels\":{\"bad key!\":\"x\"}}}", "InvalidSelector", "bad key!"},
+        {"a", "{\"targetSelector\":{\"matchExpressions\":[{\"key\":\"two words\",\"operator\":\"Exists\"}]}}",
+         "InvalidSelector", "spec.targetSelector.matchExpressions[0].key"},
         {"a", "{\"score\":{\"type\":\"PodmanV9\",\"data\":{}}}", "InvalidScore", "spec.score.type"},
     };
     cleanup_free char *message = NULL;

@@ -190,7 +190,8 @@ FLEET_TEST(fleet, an_invalid_edit_takes_nothing_down)
     CHECK(scene_plan(&scene, &next) && next.deletes.count == 0 && next.puts.count == 0, "something is done");
     CHECK(fleet_plan_status(scene.fleet, "web", &status), "nothing is said");
     const struct condition_status *accepted = &status.status.conditions[CONDITION_ACCEPTED];
-    bool said = accepted->known && !accepted->is_true && strcmp(accepted->reason, "InvalidSelector") == 0 &&
+    bool said = accepted->known && accepted->value == CONDITION_FALSE &&
+                strcmp(accepted->reason, "InvalidSelector") == 0 &&
                 text_starts_with(accepted->message, "spec.targetSelector.matchExpressions[0].operator: ");
     status_plan_clear(&status);
     CHECK(said, "the condition does not say it");
@@ -443,5 +444,57 @@ FLEET_TEST(fleet, a_status_is_written_once)
     CHECK(!fleet_plan_status(scene.fleet, "web", &status), "written twice");
     scene_see(&scene, 1, BERLIN, "a", FINALIZED); /* an echo from before */
     CHECK(!fleet_plan_status(scene.fleet, "web", &status), "an old echo is believed");
+    return 0;
+}
+
+/** Its status as it would be written has this in it. */
+static int check_says(struct scene *scene, const char *text, struct error *err)
+{
+    struct status_plan next = {0};
+    bool to_write = fleet_plan_status(scene->fleet, "web", &next);
+    CLEANUP(cJSON_Delete) cJSON *patch = deployment_status_patch(&next.status);
+    cleanup_free char *said = json_print(patch);
+
+    status_plan_clear(&next);
+    CHECK(to_write && strstr(said, text), "%s is not in %s", text, said);
+    return 0;
+}
+
+FLEET_TEST(fleet, conditions_say_what_is_the_matter)
+{
+    cleanup_scene struct scene scene;
+    cleanup_free char *score = text_format(SCORE, "a");
+
+    scene_set(&scene);
+    scene_see(&scene, 1, BERLIN, "a", FINALIZED);
+    TRY(check_says(&scene, "no device matches spec.targetSelector", err));
+    TRY(check_says(&scene, "\"observedGeneration\":1,\"lastTransitionTime\"", err));
+    scene_see(&scene, 2, "null", "a", FINALIZED);
+    TRY(check_says(&scene, "\"reason\":\"Valid\",\"message\":\"spec.targetSelector is missing", err));
+    scene_see(&scene, 3, BERLIN, "", FINALIZED);
+    TRY(check_says(&scene, "\"reason\":\"NotAccepted\"", err));
+
+    scene_register_device(&scene, "pi-1", "berlin");
+    scene_see(&scene, 4, BERLIN, "a", FINALIZED);
+    scene_put(&scene, FLEET_DESIRED, "pi-1.web", 5, score);
+    TRY(check_says(&scene, "waiting for 1 of 1 devices", err));
+    report(&scene, "pi-1", "Failed", 5, "\"no such image\"");
+    TRY(check_says(&scene, "0 of 1 devices run it, 1 failed; the last one, pi-1: no such image", err));
+    return check_says(&scene, "there is no device to wait for", err);
+}
+
+FLEET_TEST(fleet, while_nats_is_away_nothing_is_said_of_devices)
+{
+    cleanup_scene struct scene scene;
+    struct status_plan next = {0};
+
+    scene_set(&scene);
+    fleet_nats_changed(scene.fleet, false);
+    scene_see(&scene, 1, BERLIN, "a", FINALIZED);
+    TRY(check_says(&scene, "\"type\":\"Available\",\"status\":\"Unknown\",\"reason\":\"NatsAway\"", err));
+    bool to_write = fleet_plan_status(scene.fleet, "web", &next);
+    CLEANUP(cJSON_Delete) cJSON *patch = deployment_status_patch(&next.status);
+    status_plan_clear(&next);
+    CHECK(to_write && !kube_member(patch, "status.aggregate"), "it counts devices");
     return 0;
 }

@@ -112,6 +112,22 @@ FLEET_TEST(fleet_devices, what_a_person_does_to_a_device_is_put_right)
     return 0;
 }
 
+FLEET_TEST(fleet_devices, what_one_device_says_of_another_is_refused)
+{
+    cleanup_scene struct scene scene;
+    struct device_plan next = {0};
+
+    scene_set(&scene);
+    scene_put(&scene, FLEET_INFO, "info.pi-1", 1, "{\"device_id\":\"pi-2\"}");
+    CHECK(!fleet_plan_device(scene.fleet, "pi-1", &next) && !fleet_plan_device(scene.fleet, "pi-2", &next),
+          "it makes a Device");
+    scene_put(&scene, FLEET_INFO, "info.pi-1", 2, "{\"device_id\":\"pi-1\"}");
+    bool to_apply = fleet_plan_device(scene.fleet, "pi-1", &next) && next.object;
+    device_plan_clear(&next);
+    CHECK(to_apply, "it does not recover");
+    return 0;
+}
+
 FLEET_TEST(fleet_devices, an_id_somebody_changed_is_put_right)
 {
     cleanup_scene struct scene scene;
