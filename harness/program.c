@@ -8,6 +8,7 @@
 
 #include "base/process.h"
 #include "base/text.h"
+#include "harness/resource.h"
 
 /** Directory of the running executable; caller frees. NULL where /proc does not tell. */
 static char *own_directory(void)
@@ -42,4 +43,12 @@ int program_find(const char *name, char **ret, struct error *err)
     return error_set(err, &general_error_domain, GENERAL_NOT_FOUND, "finding the program", name,
                      "it is not in FLEET_E2E_PROGRAMS (%s), not in %s and not in PATH",
                      directories[0] ? directories[0] : "not set", beside ? beside : "?");
+}
+
+char *program_shown(const char *name)
+{
+    cleanup_error struct error not_found = ERROR_INIT;
+    cleanup_free char *path = NULL;
+
+    return shell_quote(program_find(name, &path, &not_found) == 0 ? path : name);
 }

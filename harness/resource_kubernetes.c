@@ -110,15 +110,11 @@ void kube_namespace_describe(const struct run_place *place, const char *name, st
                              struct text_buffer *remove)
 {
     cleanup_name struct kube_namespace_name parts = {0};
-    cleanup_error struct error not_found = ERROR_INIT;
-    cleanup_free char *program = NULL;
 
     (void)place;
     if (name_split(name, &parts) < 0)
         return;
-    if (program_find("fleet-kubernetes-remove", &program, &not_found) < 0)
-        program = text_copy("fleet-kubernetes-remove");
-    cleanup_free char *remover = shell_quote(program);
+    cleanup_free char *remover = program_shown("fleet-kubernetes-remove");
     cleanup_free char *kubeconfig = shell_quote(parts.kubeconfig);
     cleanup_free char *network = shell_quote(parts.network);
     cleanup_free char *object = shell_quote(parts.object);

@@ -205,18 +205,13 @@ int run_collect(const struct run *run, const char *directory, struct error *err)
 
 static void add_removal(const struct run *run, struct text_buffer *text)
 {
-    cleanup_error struct error err = ERROR_INIT;
-    cleanup_free char *program = NULL;
+    cleanup_free char *program = program_shown("fleet-e2e");
     const char *runs = getenv("FLEET_E2E_RUNS");
-
-    if (program_find("fleet-e2e", &program, &err) < 0)
-        program = text_copy("fleet-e2e");
-    cleanup_free char *quoted_program = shell_quote(program);
     cleanup_free char *quoted_runs = shell_quote(runs ? runs : "");
     text_buffer_add(text, "  remove all of it: ");
     if (runs)
         text_buffer_format(text, "FLEET_E2E_RUNS=%s ", quoted_runs);
-    text_buffer_format(text, "%s down %s\n", quoted_program, run->id);
+    text_buffer_format(text, "%s down %s\n", program, run->id);
 }
 
 void run_print_kept(const struct run *run)

@@ -127,7 +127,10 @@ static void on_trouble(void *context, const struct error *trouble)
     struct program *program = context;
 
     metrics_add(&program->metrics, METRIC_KUBE_TROUBLE, 1);
-    log_trouble("the Kubernetes API cannot be watched, trying again", trouble);
+    if (error_is(trouble, &kube_error_domain, KUBE_GONE)) /* usual where much changes: what is ours is listed again */
+        log_debug("the Kubernetes API has forgotten where a watch was");
+    else
+        log_trouble("the Kubernetes API cannot be watched, trying again", trouble);
 }
 
 static int watch_kubernetes(struct program *program, struct error *err)
