@@ -24,6 +24,7 @@ struct command_server {
     int64_t started_ms;
     struct subscription_gate gate;
     natsSubscription *subscription;
+    natsConnection *handle; /* of the subscription, which keeps it */
 };
 
 /** What is known of a request while it is answered. */
@@ -197,7 +198,8 @@ int command_server_subscribe(struct command_server *server, natsConnection *hand
 {
     natsStatus status;
 
-    natsSubscription_Destroy(TAKE_PTR(server->subscription));
+    subscription_end(server->handle, TAKE_PTR(server->subscription));
+    server->handle = handle;
     status = natsConnection_Subscribe(&server->subscription, handle, server->subject.text, on_request, server);
     if (status != NATS_OK)
         return error_set_nats(err, status, "subscribing", server->subject.text);
@@ -214,7 +216,7 @@ void command_server_free(struct command_server *server)
 {
     if (!server)
         return;
-    natsSubscription_Destroy(server->subscription);
+    subscription_end(server->handle, server->subscription);
     if (!subscription_gate_wait(&server->gate, deadline_in_ms(LAST_CALL_MS)))
         return; /* nats.c may still call: rather leak than crash */
     subscription_gate_clear(&server->gate);

@@ -28,6 +28,7 @@ struct kv_watch {
     pthread_mutex_t mutex; /* held while the sink is called: a former subscription's last call comes before a new one's
                               first, or not at all */
     natsSubscription *subscription; /* changed only by who calls us, one at a time */
+    natsConnection *handle;         /* of the subscription, which keeps it */
     jsCtx *jetstream;
     uint64_t made_us;  /* when the bucket was: the same name can be another bucket */
     uint64_t floor;    /* the server's last sequence when this watch began */
@@ -116,7 +117,7 @@ static void end(struct kv_watch *watch)
     jsCtx *jetstream = TAKE_PTR(watch->jetstream);
     watch->complete = false;
     pthread_mutex_unlock(&watch->mutex);
-    natsSubscription_Destroy(subscription);
+    subscription_end(watch->handle, subscription);
     jsCtx_Destroy(jetstream);
 }
 
@@ -182,6 +183,7 @@ int kv_watch_restart(struct kv_watch *watch, struct nats_connection *connection,
     end(watch);
     if (!handle)
         return error_set_nats(err, NATS_NOT_YET_CONNECTED, "watching", watch->bucket);
+    watch->handle = handle;
     jsOptions_Init(&options);
     options.Wait = WAIT_MS;
     status = natsConnection_JetStream(&watch->jetstream, handle, &options);

@@ -3,6 +3,8 @@
 
 #include "base/thread.h"
 
+#define READ_ON_MS 1000
+
 void subscription_gate_init(struct subscription_gate *gate)
 {
     pthread_mutex_init(&gate->mutex, NULL);
@@ -44,4 +46,18 @@ bool subscription_gate_wait(struct subscription_gate *gate, struct deadline dead
     bool empty = gate->open == 0;
     pthread_mutex_unlock(&gate->mutex);
     return empty;
+}
+
+void subscription_end(natsConnection *connection, natsSubscription *subscription)
+{
+    if (!subscription)
+        return;
+    /* Not natsSubscription_Unsubscribe(), which would delete a consumer, too: devices may not, and it ends with disuse. It
+     * fails when the connection is closed: as good. */
+    (void)natsSubscription_AutoUnsubscribe(subscription, 1);
+    /* The server's answer to a PING is read after everything that came before. */
+    if (natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED &&
+        natsConnection_FlushTimeout(connection, READ_ON_MS) == NATS_TIMEOUT)
+        return;
+    natsSubscription_Destroy(subscription);
 }
