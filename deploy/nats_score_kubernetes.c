@@ -244,14 +244,26 @@ static int answers(void *context, struct text_buffer *state, struct error *err)
     return kubernetes_check_pods(&deployment->apply, NATS_NAME, err);
 }
 
-/** Without a way to its node port from here: the servers are asked by way of the API server. */
-static int check_by_api_server(const struct deployment *deployment, struct error *err)
+/** Without a way to its node port from here: a server is asked by way of the API server. It is not healthy for a moment
+ *  whenever streams are being replicated to it, too. */
+static int is_healthy(void *context, struct text_buffer *state, struct error *err)
 {
+    const struct deployment *deployment = context;
+    cleanup_error struct error failure = ERROR_INIT;
+    struct deadline attempt = deadline_min(deadline_in_ms(CONNECT_MS), deployment->apply.deadline);
     cleanup_free char *path = text_format("/api/v1/namespaces/%s/services/%s:monitor/proxy/healthz",
                                           deployment->apply.target->namespace_name, NATS_PODS_SERVICE);
     cleanup_free char *body = NULL;
 
-    return kube_get_raw(deployment->apply.target->client, path, deployment->apply.deadline, &body, err);
+    if (kube_get_raw(deployment->apply.target->client, path, attempt, &body, &failure) == 0)
+        return 1;
+    if (error_is(&failure, &kube_error_domain, KUBE_UNAVAILABLE) ||
+        error_is(&failure, &general_error_domain, GENERAL_TIMEOUT)) {
+        text_buffer_add(state, error_root_detail(&failure));
+        return 0;
+    }
+    error_move(err, &failure);
+    return -1;
 }
 
 static int wait_rollout(const struct deployment *deployment, struct error *err)
@@ -272,7 +284,7 @@ static int smoke_check(struct deployment *deployment, struct error *err)
         wait_rollout(deployment, err) < 0)
         return -1;
     if (!reachable)
-        return check_by_api_server(deployment, err);
+        return wait_until("NATS to be healthy", is_healthy, deployment, &options, deployment->apply.deadline, err);
     deployment->next_look = deadline_in_ms(LOOK_MS);
     return wait_until("NATS to answer", answers, deployment, &options, deployment->apply.deadline, err);
 }
