@@ -17,6 +17,7 @@
 #define FLEET_SERVER_SCORE "FleetServerScore"
 #define BUCKET_STREAM      "KV_" /* what the name of a bucket's stream begins with */
 #define REPLICATION_MS     200   /* between two looks at the buckets */
+#define ASK_MS             3000  /* for one of them */
 
 void fleet_server_deployed_clear(struct fleet_server_deployed *deployed)
 {
@@ -58,6 +59,8 @@ static size_t count_replicated(const char *jsz, int replicas)
 static int are_replicated(void *context, struct text_buffer *state, struct error *err)
 {
     const struct replication *replication = context;
+    /* Each time another server may be asked: one that does not answer must not hold up the others. */
+    struct deadline attempt = deadline_min(deadline_in_ms(ASK_MS), replication->deadline);
     cleanup_free char *path = text_format("/api/v1/namespaces/%s/services/" NATS_PODS_SERVICE
                                           ":monitor/proxy/jsz?accounts=true&streams=true&config=true",
                                           replication->target->namespace_name);
@@ -65,7 +68,7 @@ static int are_replicated(void *context, struct text_buffer *state, struct error
     cleanup_free char *body = NULL;
     size_t wanted = 0;
 
-    if (kube_get_raw(replication->target->client, path, replication->deadline, &body, &failure) < 0) {
+    if (kube_get_raw(replication->target->client, path, attempt, &body, &failure) < 0) {
         if (error_is(&failure, &kube_error_domain, KUBE_UNAVAILABLE)) {
             text_buffer_add(state, error_root_detail(&failure));
             return 0;
