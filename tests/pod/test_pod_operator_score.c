@@ -9,6 +9,7 @@
 #include "tests/pod/pod_place.h"
 
 #define DEADLINE     deadline_in_ms(PLACE_STEP_MS)
+#define FORM_MS      30000
 #define BUCKET_COUNT 4
 
 static const struct kube_resource fleet_deployments = {FLEET_API_VERSION, "Deployment", "deployments", true};
@@ -57,6 +58,24 @@ FLEET_TEST(pod_operator_score, server_is_deployed_once, .gate = "pod", PLACE_NEE
     return 0;
 }
 
+/**
+ * nats-server 2.10 forms a group of two of three servers that start at once, about one time in ten, and the third never
+ * joins: the score says so by a time-out. Then do as a person would, and start them anew.
+ */
+static int deploy_three(struct pod_place *place, const struct fleet_server_score *score,
+                        struct fleet_server_deployed *ret, struct error *err)
+{
+    static const char *const servers[] = {"nats-0", "nats-1", "nats-2"};
+    cleanup_error struct error first = ERROR_INIT;
+
+    if (fleet_server_score_interpret(score, &place->topology, deadline_in_ms(FORM_MS), ret, &first) == 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+        TRY(kube_delete(place->target.client, &kube_pods, place->target.namespace_name, servers[i], KUBE_BACKGROUND, 0,
+                        DEADLINE, err));
+    return fleet_server_score_interpret(score, &place->topology, DEADLINE, ret, err);
+}
+
 FLEET_TEST(pod_operator_score, buckets_are_replicated_without_a_way_to_nats_from_here, .gate = "pod", PLACE_NEEDS)
 {
     cleanup_pod_place struct pod_place place = {0};
@@ -71,7 +90,7 @@ FLEET_TEST(pod_operator_score, buckets_are_replicated_without_a_way_to_nats_from
     struct fleet_server_score score = score_of(&place);
     score.nats.replicas = 3;
     score.nats.node_port = 0;
-    TRY(fleet_server_score_interpret(&score, &place.topology, DEADLINE, &deployed, err));
+    TRY(deploy_three(&place, &score, &deployed, err));
     CHECK(!deployed.nats.url, "it can be reached at %s", deployed.nats.url);
     TRY(kube_get_raw(place.target.client, path, DEADLINE, &body, err));
     for (const char *at = body; (at = strstr(at, "\"num_replicas\"")); at++)
