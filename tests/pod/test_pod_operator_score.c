@@ -70,6 +70,10 @@ static int deploy_three(struct pod_place *place, const struct fleet_server_score
 
     if (fleet_server_score_interpret(score, &place->topology, deadline_in_ms(FORM_MS), ret, &first) == 0)
         return 0;
+    if (!error_is(&first, &deploy_error_domain, DEPLOY_SMOKE_CHECK_FAILED)) {
+        error_move(err, &first);
+        return -1;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
         TRY(kube_delete(place->target.client, &kube_pods, place->target.namespace_name, servers[i], KUBE_BACKGROUND, 0,
                         DEADLINE, err));
