@@ -14,6 +14,7 @@
 #include "harness/test.h"
 #include "kubernetes/kube_object.h"
 #include "kubernetes/kube_watch.h"
+#include "tests/pod/namespace_look.h"
 
 #define OPEN_MS    120000 /* it may have to be brought up */
 #define STEP_MS    30000
@@ -39,22 +40,6 @@ static int wait_leaving(struct cluster *cluster, const char *name, struct error 
                      deadline_in_ms(LEAVING_MS), err);
 }
 
-/** *stays: it is there and nobody has asked for its deletion. */
-static int look(struct cluster *cluster, const char *name, bool *stays, struct error *err)
-{
-    CLEANUP(cJSON_Delete) cJSON *object = NULL;
-
-    *stays = false;
-    if (kube_get(cluster_client(cluster), &kube_namespaces, NULL, name, deadline_in_ms(STEP_MS), &object, err) == 0) {
-        *stays = !kube_is_deleting(object);
-        return 0;
-    }
-    if (!error_is(err, &kube_error_domain, KUBE_NOT_FOUND))
-        return -1;
-    error_clear(err);
-    return 0;
-}
-
 FLEET_TEST(pod_guard, namespace_goes_with_its_guard, .gate = "pod", NEEDS(CAPABILITY_CLUSTER))
 {
     CLEANUP(cluster_free) struct cluster *cluster = NULL;
@@ -73,7 +58,7 @@ FLEET_TEST(pod_guard, namespace_goes_with_its_guard, .gate = "pod", NEEDS(CAPABI
               text_equal(kube_label(object, GUARD_LABEL_RUN), run_id(run)),
           "it does not say whose it is");
     cluster_guard_free(TAKE_PTR(guard));
-    TRY(look(cluster, name, &stays, err));
+    TRY(namespace_look(cluster, name, &stays, err));
     CHECK(!stays, "%s is still there, and nobody wants to delete it", name);
     return 0;
 }
@@ -258,7 +243,7 @@ FLEET_TEST(pod_guard, namespace_goes_when_its_owner_is_killed, .gate = "pod", NE
 
     TRY(begin(test, &run, &cluster, err));
     TRY(start(run, "victim", false, &victim, err));
-    TRY(look(cluster, victim.namespace_name, &stays, err));
+    TRY(namespace_look(cluster, victim.namespace_name, &stays, err));
     CHECK(stays, "%s is not there before the kill", victim.namespace_name);
     TRY(process_stop(victim.process, SIGKILL, deadline_in_ms(STEP_MS), NULL, err));
     return wait_leaving(cluster, victim.namespace_name, err);
@@ -300,11 +285,11 @@ FLEET_TEST(pod_guard, prune_takes_only_what_dead_runs_left, .gate = "pod", NEEDS
     TRY(kill_with_reaper(&kept, err));
     TRY(kill_with_reaper(&dead, err));
     TRY(cluster_prune(cluster, deadline_in_ms(STEP_MS), NULL, err));
-    TRY(look(cluster, dead.namespace_name, &stays, err));
+    TRY(namespace_look(cluster, dead.namespace_name, &stays, err));
     CHECK(!stays, "the namespace of a dead run is left");
     const char *const others[] = {live.namespace_name, kept.namespace_name, foreign};
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-        TRY(look(cluster, others[i], &stays, err));
+        TRY(namespace_look(cluster, others[i], &stays, err));
         CHECK(stays, "number %zu was removed", i);
     }
     TRY(runs_down(strrchr(kept.run_directory, '/') + 1, err)); /* as a person does in the end */

@@ -13,6 +13,7 @@
 #include "fixtures/stack.h"
 #include "harness/cluster_environment.h"
 #include "kubernetes/kube_object.h"
+#include "tests/pod/namespace_look.h"
 #include "tests/pod/own_cluster.h"
 
 #define OPEN_MS     120000
@@ -30,22 +31,6 @@ static int start_run(struct test_context *test, struct process **owner, struct r
     TRY(process_start(&sleeping, owner, err));
     const struct run_options options = {.label = "by options", .owner = process_pid(*owner)};
     return run_start(&options, ret, err);
-}
-
-/** *stays: it is there and nobody has asked for its deletion. */
-static int look(struct cluster *cluster, const char *name, bool *stays, struct error *err)
-{
-    CLEANUP(cJSON_Delete) cJSON *object = NULL;
-
-    *stays = false;
-    if (kube_get(cluster_client(cluster), &kube_namespaces, NULL, name, deadline_in_ms(STEP_MS), &object, err) == 0) {
-        *stays = !kube_is_deleting(object);
-        return 0;
-    }
-    if (!error_is(err, &kube_error_domain, KUBE_NOT_FOUND))
-        return -1;
-    error_clear(err);
-    return 0;
 }
 
 /** *name: of its namespace, which the caller frees. */
@@ -77,12 +62,12 @@ static int check_kept(struct run *run, struct process *owner, struct cluster *cl
     cleanup_free char *id = text_copy(run_id(run));
     bool stays = false;
 
-    TRY(look(cluster, name, &stays, err));
+    TRY(namespace_look(cluster, name, &stays, err));
     CHECK(stays, "%s went with its stack", name);
     run_release(run);
     TRY(process_stop(owner, SIGKILL, deadline_in_ms(STEP_MS), NULL, err));
     TRY(runs_down(id, err)); /* as a person does in the end */
-    TRY(look(cluster, name, &stays, err));
+    TRY(namespace_look(cluster, name, &stays, err));
     CHECK(!stays, "%s is left", name);
     return 0;
 }
